@@ -211,7 +211,7 @@ func (c *container) kill(ctx context.Context) error {
 }
 
 func (c *container) exec(ctx context.Context, cmd []string) (string, error) {
-	code, out, err := c.Container.Exec(ctx, cmd, tcexec.Multiplexed())
+	code, out, err := c.Exec(ctx, cmd, tcexec.Multiplexed())
 	if err != nil {
 		return "", err
 	}
@@ -258,14 +258,14 @@ func (c control) Kill() error { return c.do("kill", c.container.kill) }
 func (c control) Stop() error {
 	return c.do("stop", func(ctx context.Context) error {
 		timeout := controlTimeout
-		return c.container.Container.Stop(ctx, &timeout)
+		return c.container.Stop(ctx, &timeout)
 	})
 }
 
 // Start starts a killed or stopped server, at the same address, and waits until it answers.
 func (c control) Start() error {
 	return c.do("start", func(ctx context.Context) error {
-		if err := c.container.Container.Start(ctx); err != nil {
+		if err := c.container.Start(ctx); err != nil {
 			return err
 		}
 		_, err := c.container.waitFor(ctx, c.ping)

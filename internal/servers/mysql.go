@@ -82,7 +82,9 @@ func (s *MySQLServer) Close() error {
 }
 
 // sharedMySQL returns the administrator's DSN, without a database, of the server that all tests of this process use.
-var sharedMySQL = shared(func(ctx context.Context) (string, func(context.Context) error, error) {
+var sharedMySQL = shared(bringUpMySQL)
+
+func bringUpMySQL(ctx context.Context) (dsn string, remove func(context.Context) error, err error) {
 	if dsn := os.Getenv(mysqlDSNEnv); dsn != "" {
 		config, err := mysql.ParseDSN(dsn)
 		if err != nil {
@@ -105,7 +107,7 @@ var sharedMySQL = shared(func(ctx context.Context) (string, func(context.Context
 		return "", nil, err
 	}
 	return dsn, c.remove, nil
-})
+}
 
 func runMySQL(ctx context.Context, own bool, args []string) (*container, string, error) {
 	config := mysql.NewConfig()

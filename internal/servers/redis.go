@@ -73,7 +73,9 @@ func (s *RedisServer) Close() error {
 }
 
 // sharedRedis returns the URL of the server that all tests of this process use.
-var sharedRedis = shared(func(ctx context.Context) (string, func(context.Context) error, error) {
+var sharedRedis = shared(bringUpRedis)
+
+func bringUpRedis(ctx context.Context) (url string, remove func(context.Context) error, err error) {
 	if url := os.Getenv(redisURLEnv); url != "" {
 		if _, err := redis.ParseURL(url); err != nil {
 			return "", nil, fmt.Errorf("%s is not of the form redis://user:password@host:port/0", redisURLEnv) // the cause may quote the password
@@ -85,7 +87,7 @@ var sharedRedis = shared(func(ctx context.Context) (string, func(context.Context
 		return "", nil, err
 	}
 	return "redis://" + addr, c.remove, nil
-})
+}
 
 func runRedis(ctx context.Context, own bool, args []string) (*container, string, error) {
 	c, addr, err := run(ctx, containerSpec{

@@ -2,15 +2,12 @@ package servers_test
 
 import (
 	"context"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tashikame-go/tashikame/internal/servers"
 )
-
-func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 
 func TestMySQLGivesEachTestAnEmptyDatabase(t *testing.T) {
 	a, b := servers.MySQL(t), servers.MySQL(t)
