@@ -1,0 +1,395 @@
+package explainguard
+
+import "strings"
+
+// names is what the server's rewritten statement tells about its query blocks: which tables each reads, under which
+// alias. The text is not SQL that a parser must accept ("semi join", "multiple equal(…)", "<cache>(…)"), so only
+// its shape is read: quotes, parentheses, the markers /* select#N */, and what follows FROM and JOIN.
+type names struct {
+	selects []*selectNames // in the order of the text
+}
+
+type selectNames struct {
+	id     int
+	outer  *selectNames // the select whose FROM, condition or list it stands in
+	alias  string       // of a derived table
+	cte    string
+	tables []tableName
+	limit  string // what stands after LIMIT, "" for none
+}
+
+type tableName struct{ schema, table, alias string }
+
+// frame is one level of parentheses.
+type frame struct {
+	current *selectNames // the select being read at this level
+	from    bool         // inside its FROM clause
+	opened  []*selectNames
+	cte     string // the name before AS (
+}
+
+type nameReader struct {
+	text  string
+	pos   int
+	stack []frame
+	names names
+	prev  string // the last keyword or punctuation
+	chain []string
+	ident string // the last identifier seen, for WITH x AS (
+}
+
+func readNames(text string) names {
+	r := nameReader{text: text, stack: []frame{{}}}
+	for r.pos < len(r.text) {
+		r.step()
+	}
+	return r.names
+}
+
+func (r *nameReader) top() *frame { return &r.stack[len(r.stack)-1] }
+
+func (r *nameReader) step() {
+	switch c := r.text[r.pos]; {
+	case c == '\'' || c == '"':
+		r.pos = skipQuoted(r.text, r.pos)
+		r.prev = "value"
+	case c == '`':
+		end := skipQuoted(r.text, r.pos)
+		r.identifier(unquote(r.text[r.pos:end]), end)
+	case c == '/' && strings.HasPrefix(r.text[r.pos:], "/* select#"):
+		end := strings.Index(r.text[r.pos:], "*/")
+		if end < 0 {
+			r.pos = len(r.text)
+			return
+		}
+		r.selectMarker(r.text[r.pos+len("/* select#") : r.pos+end])
+		r.pos += end + 2
+	case c == '/' && strings.HasPrefix(r.text[r.pos:], "/*"):
+		end := strings.Index(r.text[r.pos+2:], "*/")
+		if end < 0 {
+			r.pos = len(r.text)
+			return
+		}
+		r.pos += end + 4
+	case c == '(':
+		f := r.top()
+		inFrom := f.from && (r.prev == "from" || r.prev == "join" || r.prev == "(" || r.prev == "," || r.prev == "lateral")
+		f2 := frame{current: f.current, from: inFrom}
+		if r.prev == "as" {
+			f2.cte = r.ident
+		}
+		r.stack = append(r.stack, f2)
+		r.prev = "("
+		r.pos++
+	case c == ')':
+		r.close()
+	case c == ',':
+		r.prev = ","
+		r.pos++
+	case isWord(c):
+		start := r.pos
+		for r.pos < len(r.text) && isWord(r.text[r.pos]) {
+			r.pos++
+		}
+		r.word(strings.ToLower(r.text[start:r.pos]))
+	default:
+		r.pos++
+	}
+}
+
+func (r *nameReader) selectMarker(number string) {
+	id := 0
+	for _, c := range strings.TrimSpace(number) {
+		if c < '0' || c > '9' {
+			break
+		}
+		id = id*10 + int(c-'0')
+	}
+	f := r.top()
+	s := &selectNames{id: id, cte: f.cte}
+	if len(r.stack) > 1 {
+		s.outer = r.stack[len(r.stack)-2].current
+	}
+	f.current, f.from = s, false
+	f.opened = append(f.opened, s)
+	r.names.selects = append(r.names.selects, s)
+}
+
+func (r *nameReader) close() {
+	r.pos++
+	r.prev = ")"
+	if len(r.stack) == 1 {
+		return
+	}
+	closed := *r.top()
+	r.stack = r.stack[:len(r.stack)-1]
+	if len(closed.opened) == 0 {
+		return
+	}
+	// A derived table: its alias follows.
+	rest := strings.TrimLeft(r.text[r.pos:], " ")
+	if r.top().from && strings.HasPrefix(rest, "`") {
+		alias := unquote(rest[:skipQuoted(rest, 0)])
+		for _, s := range closed.opened {
+			s.alias = alias
+		}
+	}
+	// Selects of a union in parentheses, ((…) union (…)), belong together with those around them.
+	r.top().opened = append(r.top().opened, closed.opened...)
+}
+
+func (r *nameReader) word(w string) {
+	f := r.top()
+	switch w {
+	case "from", "update", "into":
+		f.from = true
+		r.prev = "from"
+	case "join", "straight_join":
+		r.prev = "join"
+	case "lateral", "as":
+		r.prev = w
+	case "on", "where", "group", "having", "order", "union", "except", "intersect", "window", "set", "values", "select":
+		// A condition that follows ON stands in parentheses of its own; the FROM clause goes on after it.
+		if w != "on" {
+			f.from = false
+		}
+		r.prev = w
+	case "limit":
+		f.from = false
+		if f.current != nil {
+			rest := r.text[r.pos:]
+			if i := strings.IndexAny(rest, ")fu"); i >= 0 {
+				rest = rest[:i]
+			}
+			f.current.limit = strings.TrimSpace(rest)
+		}
+		r.prev = w
+	default:
+		r.prev = w
+	}
+}
+
+// identifier reads `a`.`b`.`c` and, in a FROM clause, the alias after it.
+func (r *nameReader) identifier(first string, end int) {
+	chain := []string{first}
+	for end+1 < len(r.text) && r.text[end] == '.' && r.text[end+1] == '`' {
+		next := skipQuoted(r.text, end+1)
+		chain = append(chain, unquote(r.text[end+1:next]))
+		end = next
+	}
+	r.ident = chain[len(chain)-1]
+	f := r.top()
+	expected := r.prev == "from" || r.prev == "join" || r.prev == "," || r.prev == "("
+	r.pos = end
+	if f.from && expected && len(chain) <= 2 {
+		t := tableName{table: chain[len(chain)-1], alias: chain[len(chain)-1]}
+		if len(chain) == 2 {
+			t.schema = chain[0]
+		}
+		if end+1 < len(r.text) && r.text[end] == ' ' && r.text[end+1] == '`' {
+			next := skipQuoted(r.text, end+1)
+			t.alias = unquote(r.text[end+1 : next])
+			r.pos = next
+		}
+		if f.current != nil {
+			f.current.tables = append(f.current.tables, t)
+		} else { // UPDATE and DELETE have no select number
+			if len(r.names.selects) == 0 {
+				r.names.selects = append(r.names.selects, &selectNames{id: 1})
+			}
+			f.current = r.names.selects[0]
+			f.current.tables = append(f.current.tables, t)
+		}
+	}
+	r.prev = "identifier"
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
+}
+
+// skipQuoted returns the position after the quoted text that starts at pos; the quote is doubled or escaped inside.
+func skipQuoted(s string, pos int) int {
+	q := s[pos]
+	for i := pos + 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && q != '`':
+			i++
+		case s[i] == q && i+1 < len(s) && s[i+1] == q:
+			i++
+		case s[i] == q:
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+func unquote(s string) string {
+	if len(s) < 2 {
+		return ""
+	}
+	return strings.ReplaceAll(strings.TrimSuffix(s[1:], "`"), "``", "`")
+}
+
+// name gives the plan what the rewritten statement tells: select numbers, CTE names, real table names, and the tables
+// of which a row was read while planning, which JSON v2 does not show.
+func (p *Plan) name(text names) {
+	if len(text.selects) == 0 || p.Root == nil {
+		return
+	}
+	byID := map[int]*selectNames{}
+	for _, s := range text.selects {
+		byID[s.id] = s
+	}
+	p.nameBlock(p.Root, byID[max(p.Root.ID, 1)], text)
+}
+
+func (p *Plan) nameBlock(b *Block, s *selectNames, text names) {
+	if s != nil {
+		if b.ID == 0 {
+			b.ID = s.id
+		}
+		if b.CTE == "" && b.Kind == BlockDerived {
+			b.CTE = s.cte
+		}
+		p.nameTables(b, s)
+	}
+	arms := 0
+	for _, in := range b.Blocks() {
+		p.nameBlock(in, text.find(in, b, s, arms), text)
+		if in.Kind == BlockUnionArm {
+			arms++
+		}
+	}
+}
+
+// find returns the select that a block inside outer was made of.
+func (t names) find(b, outer *Block, s *selectNames, arm int) *selectNames {
+	switch b.Kind {
+	case BlockSubquery, BlockSemijoin:
+		for _, c := range t.selects {
+			if c.id == b.ID && b.ID != 0 {
+				return c
+			}
+		}
+	case BlockDerived:
+		for _, c := range t.selects {
+			if b.ID != 0 && c.id == b.ID || b.ID == 0 && c.alias == b.Name && (s == nil || c.outer == s) {
+				return c
+			}
+		}
+		if s != nil { // a CTE: the FROM clause names it without a schema
+			for _, ref := range s.tables {
+				if ref.alias != b.Name || ref.schema != "" {
+					continue
+				}
+				for _, c := range t.selects {
+					if c.cte == ref.table {
+						return c
+					}
+				}
+			}
+		}
+	case BlockUnionArm:
+		if b.ID != 0 {
+			for _, c := range t.selects {
+				if c.id == b.ID {
+					return c
+				}
+			}
+		}
+		if s == nil {
+			return nil
+		}
+		// The arms are the selects at the same place as the block's first one.
+		for _, c := range t.selects {
+			if c.outer == s.outer && c.alias == s.alias && c.cte == s.cte && c.id >= s.id {
+				if arm == 0 {
+					return c
+				}
+				arm--
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Plan) nameTables(b *Block, s *selectNames) {
+	known := map[string]tableName{}
+	for _, t := range s.tables {
+		known[t.alias] = t
+	}
+	union := b.Root != nil && b.Root.holdsUnion()
+	shown := map[string]bool{}
+	b.Root.nameIn(b, known, shown)
+	for _, n := range b.Const {
+		if t, ok := known[n.Alias]; ok {
+			n.Table, n.Schema = t.table, t.schema
+		}
+		shown[n.Alias] = true
+	}
+	if union || collapse(b.Message) != "" || b.Message == "No tables used" {
+		return
+	}
+	for _, in := range b.Blocks() {
+		if in.Kind == BlockSemijoin { // its tables are joined in the text
+			for _, n := range in.Accesses() {
+				if t, ok := known[n.Alias]; ok && n.Base {
+					n.Table, n.Schema = t.table, t.schema
+				}
+				shown[n.Alias] = true
+			}
+		}
+	}
+	for _, t := range s.tables {
+		if !shown[t.alias] && t.schema != "" && p.reads(b, t) {
+			b.Const = append(b.Const, &Node{
+				Op: OpAccess, Access: AccessConst, Schema: t.schema, Table: t.table, Alias: t.alias,
+				Read: 1, Rows: 1, Base: true, Detail: "row read while planning",
+			})
+		}
+	}
+}
+
+// reads reports whether a table that only the text names was read; the target of an INSERT is not.
+func (p *Plan) reads(b *Block, t tableName) bool {
+	target := false
+	b.Root.walk(func(n *Node) { target = target || n.Target && (n.Table == t.table || n.Alias == t.alias) })
+	return !target && !strings.HasPrefix(p.Rewritten, "insert") && !strings.HasPrefix(p.Rewritten, "replace")
+}
+
+func (n *Node) holdsUnion() bool {
+	for _, b := range n.Blocks {
+		if b.Kind == BlockUnionArm {
+			return true
+		}
+	}
+	for _, in := range n.Inputs {
+		if in.holdsUnion() {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) nameIn(b *Block, known map[string]tableName, shown map[string]bool) {
+	if n == nil {
+		return
+	}
+	if n.Op == OpAccess || n.Op == OpRecursiveScan || n.Op == OpWrite {
+		shown[n.Alias] = true
+		if t, ok := known[n.Alias]; ok && n.Base && n.derived() == nil {
+			if t.schema == "" && b.Recursive { // the new rows of the CTE itself
+				n.Op, n.Base, n.Read = OpRecursiveScan, false, 0
+			} else {
+				n.Table = t.table
+				if t.schema != "" {
+					n.Schema = t.schema
+				}
+			}
+		}
+	}
+	for _, in := range n.Inputs {
+		in.nameIn(b, known, shown)
+	}
+}
