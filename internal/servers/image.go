@@ -64,6 +64,7 @@ func (i image) ensure(ctx context.Context) (string, error) {
 	if pullErr == nil {
 		return i.official(), nil
 	}
+	fmt.Fprintf(os.Stderr, "tashikame: %s cannot be pulled; building %s from Debian packages, once: this takes about a minute\n", i.official(), i.local())
 	if err := i.build(ctx); err != nil {
 		return "", errors.Join(
 			fmt.Errorf("the image %s cannot be pulled: %w", i.official(), pullErr),

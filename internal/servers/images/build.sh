@@ -25,6 +25,11 @@ case "$server:$version" in
 	*) die "no recipe for $server $version; name an image that can be pulled or is already here (TASHIKAME_MYSQL_IMAGE, TASHIKAME_REDIS_IMAGE)" ;;
 esac
 
+# Test processes run side by side: one builds, the others wait for it.
+if command -v flock >/dev/null; then
+	exec 9>"${TMPDIR:-/tmp}/tashikame-images-$(id -u).lock"
+	flock 9
+fi
 docker image inspect "$image" >/dev/null 2>&1 && exit 0
 
 mirror=${TASHIKAME_DEBIAN_MIRROR:-}
