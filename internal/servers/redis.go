@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -277,4 +278,28 @@ func releaseRedis(ctx context.Context, url, session string) error {
 		}
 	}
 	return nil
+}
+
+// Restore makes the server hold what another one holds, the way a managed service does it: it starts anew from a snapshot
+// file of the other. Both must be own ones that keep no append-only file.
+func (s *RedisServer) Restore(from *RedisServer) error {
+	if err := from.Client.Save(context.Background()).Err(); err != nil {
+		return fmt.Errorf("servers: take a snapshot: %w", err)
+	}
+	if err := s.Kill(); err != nil { // unlike Stop, it writes no snapshot of its own
+		return err
+	}
+	err := s.do("restore", func(ctx context.Context) error {
+		snapshot, err := from.container.CopyFileFromContainer(ctx, "/data/dump.rdb")
+		if err != nil {
+			return err
+		}
+		defer snapshot.Close()
+		content, err := io.ReadAll(snapshot)
+		if err != nil {
+			return err
+		}
+		return s.container.CopyToContainer(ctx, content, "/data/dump.rdb", 0o644)
+	})
+	return errors.Join(err, s.Start())
 }

@@ -78,3 +78,14 @@ func TestOwnMySQLKeepsItsAddressAndItsDataOverKillAndStart(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.Equal(t, 77, connections)
 }
+
+func TestARedisIsRestoredFromASnapshotOfAnother(t *testing.T) {
+	ctx := t.Context()
+	from, to := servers.OwnRedis(t), servers.OwnRedis(t)
+	require.NoError(t, from.Client.Set(ctx, "k", "v", 0).Err())
+	require.NoError(t, to.Client.Set(ctx, "own", "v", 0).Err())
+	require.NoError(t, to.Restore(from))
+	keys, err := to.Client.Keys(ctx, "*").Result()
+	require.NoError(t, err)
+	require.Equal(t, []string{"k"}, keys)
+}
