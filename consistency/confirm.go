@@ -75,6 +75,14 @@ func (c *confirmer) looks(ctx context.Context) error {
 
 var errLookTimeout = errors.New("the look took longer than its time limit")
 
+// tookTooLong says that a look was cut off, after what the check itself has to say about it.
+func tookTooLong(limit time.Duration, err error) error {
+	if err == nil || err == context.DeadlineExceeded { //nolint:errorlint // only the bare error says nothing of its own
+		return Permanent(fmt.Errorf("%w of %s: make the check cheaper or raise Meta.Timeout", errLookTimeout, limit))
+	}
+	return Permanent(fmt.Errorf("%w (%w of %s, Meta.Timeout)", err, errLookTimeout, limit))
+}
+
 // once looks at the data one time and adds what it saw to the tally.
 func (c *confirmer) once(ctx context.Context) error {
 	release, err := c.admit(ctx)
@@ -104,7 +112,7 @@ func (c *confirmer) once(ctx context.Context) error {
 	l.end = time.Now()
 	// A look that was cut off is not an answer, even if the check says that it is one.
 	if context.Cause(ctx) == errLookTimeout { //nolint:errorlint // the cause is exactly this value or another one
-		err = Permanent(errors.Join(fmt.Errorf("%w of %s: make the check cheaper or raise Meta.Timeout", errLookTimeout, limit), err))
+		err = tookTooLong(limit, err)
 	} else if cause := context.Cause(ctx); cause != nil && err == nil {
 		err = cause
 	}
@@ -144,10 +152,10 @@ func (c *confirmer) cutOff(err error) string {
 		reason += ": the run ended before the check did"
 	}
 	if c.result.Errors > 1 {
-		reason += fmt.Sprintf(" (%d looks failed)", c.result.Errors)
+		reason += fmt.Sprintf(" (%s failed)", plural(c.result.Errors, "look"))
 	}
 	if n := len(c.tally.suspects); n > 0 {
-		reason += fmt.Sprintf("; until then %d rows looked wrong in %d of %d looks", n, c.tally.looks, c.retry.Attempts)
+		reason += fmt.Sprintf("; until then %s looked wrong in %d of %s", plural(n, "row"), c.tally.looks, plural(c.retry.Attempts, "look"))
 	}
 	return reason
 }
@@ -158,4 +166,11 @@ func (c *confirmer) beyondCap(v verdict) string {
 		return fmt.Sprintf("there may be more: the first look found %d rows, more than could be kept and looked at again", c.result.Suspects)
 	}
 	return fmt.Sprintf("the first look found %d rows, more than could be kept: none of those that were looked at again was wrong every time, nothing is known about the others; raise SQL.MaxRows, ORDER BY the key, or narrow the query", c.result.Suspects)
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -1,7 +1,10 @@
 package consistency
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +35,7 @@ func maskViolations(vs []Violation, mask []string) []Violation {
 func maskViolation(v Violation, mask []string) Violation {
 	row := make(Row, len(v.Row))
 	parts := splitKey(v.Key)
-	whole := false
+	var hidden []string // what must not be seen in the key
 	for i, f := range v.Row {
 		row[i] = f
 		if !isMasked(mask, f.Name) {
@@ -42,29 +45,55 @@ func maskViolation(v Violation, mask []string) Violation {
 		if f.Value == nil {
 			continue
 		}
-		whole = maskKeyParts(parts, f.Value) || whole
+		texts := keyTexts(f.Value)
+		hidden = append(hidden, texts...)
+		for j, p := range parts {
+			if slices.Contains(texts, p) {
+				parts[j] = masked
+			}
+		}
 	}
 	key := strings.Join(parts, ",")
-	if whole {
-		key = masked // the value is somewhere in a key of unknown make: show none of it
+	for _, text := range hidden {
+		if strings.Contains(key, text) {
+			return Violation{Key: masked, Row: row} // somewhere in a key of unknown make: show none of it
+		}
 	}
 	return Violation{Key: key, Row: row}
 }
 
-// maskKeyParts replaces the parts that are the value and reports whether the value is left somewhere inside another part.
-func maskKeyParts(parts []string, value any) (left bool) {
-	part, err := keyPart(value)
-	text := fmt.Sprint(value)
+// keyTexts returns how a value may be written in a key.
+func keyTexts(value any) []string {
+	var texts []string
+	if part, err := keyPart(value); err == nil {
+		texts = append(texts, part)
+	}
+	plain := fmt.Sprint(value)
 	if b, ok := value.([]byte); ok {
-		text = string(b)
+		plain = string(b)
 	}
-	for i, p := range parts {
-		switch {
-		case err == nil && p == part, p == text:
-			parts[i] = masked
-		case text != "" && strings.Contains(p, text), err == nil && strings.Contains(p, part):
-			left = true
-		}
+	if plain != "" {
+		texts = append(texts, plain)
 	}
-	return left
+	return texts
+}
+
+// quotedText is how a server quotes in its messages, names of things and values of rows alike.
+var quotedText = regexp.MustCompile(`'(?:[^']|'')*'`)
+
+// maskError hides what an error of the server may quote out of the rows ("Incorrect string value: 'x'"). Errors that are known to quote
+// names and the query only keep their text.
+func maskError(err error, mask []string) error {
+	if err == nil || len(mask) == 0 {
+		return err
+	}
+	number := mysqlErrorNumber(err)
+	if _, known := adviceByNumber[number]; known || number == 0 {
+		return err
+	}
+	hidden := errors.New(quotedText.ReplaceAllString(err.Error(), "'"+masked+"'")) // does not wrap: the text must not come back
+	if isPermanent(err) {
+		return Permanent(hidden)
+	}
+	return hidden
 }

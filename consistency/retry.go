@@ -53,18 +53,18 @@ func (r Retry) validate() error {
 		value int64
 		text  string
 	}{
-		{"Attempts", int64(r.Attempts), fmt.Sprint(r.Attempts)},
-		{"Delay", int64(r.Delay), r.Delay.String()},
-		{"MaxDelay", int64(r.MaxDelay), r.MaxDelay.String()},
-		{"Errors", int64(r.Errors), fmt.Sprint(r.Errors)},
-		{"ErrorDelay", int64(r.ErrorDelay), r.ErrorDelay.String()},
+		{"Retry.Attempts", int64(r.Attempts), fmt.Sprint(r.Attempts)},
+		{"Retry.Delay", int64(r.Delay), r.Delay.String()},
+		{"Retry.MaxDelay", int64(r.MaxDelay), r.MaxDelay.String()},
+		{"Retry.Errors", int64(r.Errors), fmt.Sprint(r.Errors)},
+		{"Retry.ErrorDelay", int64(r.ErrorDelay), r.ErrorDelay.String()},
 	} {
 		if f.value < 0 {
-			errs = append(errs, fmt.Errorf("Retry.%s is %s: it must not be negative (0 means the default)", f.name, f.text))
+			errs = append(errs, fmt.Errorf("%s is %s: it must not be negative (0 means the default)", f.name, f.text))
 		}
 	}
 	if d := r.withDefaults(); d.MaxDelay < d.Delay && r.MaxDelay > 0 {
-		errs = append(errs, fmt.Errorf("Retry.MaxDelay (%s) is shorter than Retry.Delay (%s): raise MaxDelay or lower Delay", d.MaxDelay, d.Delay))
+		errs = append(errs, fmt.Errorf("the longest wait (Retry.MaxDelay, %s) is shorter than Retry.Delay (%s): raise MaxDelay or lower Delay", d.MaxDelay, d.Delay))
 	}
 	return errors.Join(errs...)
 }

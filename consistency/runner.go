@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type Runner struct {
 //   - a notifier failed: the Summary is complete;
 //   - ctx ended: the checks that had not finished are Unknown.
 //
-// The notifiers are told what is known even after ctx ended, for 10 s at most.
+// The notifiers are told what is known even after ctx ended, for 10 s at most; one that ignores its own context is left behind 10 s after that.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	metas, err := r.validate()
 	if err != nil {
@@ -112,8 +113,8 @@ func (r *Runner) validate() ([]Meta, error) {
 			continue
 		}
 		metas[i] = meta
-		if meta.Name != "" {
-			where += fmt.Sprintf(" (%s)", meta.Name)
+		if strings.TrimSpace(meta.Name) != "" {
+			where += fmt.Sprintf(" (%s)", strconv.QuoteToGraphic(meta.Name))
 		}
 		for _, err := range append(meta.problems(), validateCheck(c)...) {
 			problem("%s: %v", where, err)
@@ -185,7 +186,7 @@ func unjoin(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what errors.Join made just now
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}

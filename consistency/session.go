@@ -136,15 +136,21 @@ func (s *session) query(ctx context.Context, what, stmt string, args []any, read
 	}()
 	rows, err := prepared.QueryContext(ctx, args...)
 	if err != nil {
+		if strings.HasPrefix(err.Error(), "sql: expected") { // database/sql counts them and has no type for it
+			err = Permanent(fmt.Errorf("%w: give one value for each ? (SQL.Args, SQL.PopulationArgs)", err))
+		}
 		return advise(what, err)
 	}
+	defer rows.Close()
 	readErr := read(rows)
-	closeErr := rows.Close()
-	if err := errors.Join(rows.Err(), closeErr); err != nil { // the reason why reading ended early comes first
+	if err := rows.Err(); err != nil { // why reading ended early comes first
 		return advise(what, err)
 	}
 	if readErr != nil {
 		return readErr
+	}
+	if err := rows.Close(); err != nil {
+		return advise(what, err)
 	}
 	// The server ends SLEEP and some waiting functions at the limit without an error, with a wrong value in the result.
 	if time.Since(start) >= s.limit {
@@ -155,24 +161,32 @@ func (s *session) query(ctx context.Context, what, stmt string, args []any, read
 }
 
 // close gives the connection back as it was. Where that is not possible the connection is thrown away, and a statement that may still
-// be running is stopped on the server. A non-nil error says that it may run on.
+// be running is stopped on the server. A non-nil error says that it may run on although the context ended.
 func (s *session) close(ctx context.Context) error {
-	if s.doubtful || ctx.Err() != nil {
-		s.discard()
-		if s.running && ctx.Err() != nil {
-			return s.kill(ctx)
-		}
+	cutOff := ctx.Err() != nil && s.running
+	if !cutOff && !s.doubtful && s.restore(ctx) == nil {
+		_ = s.conn.Close() // back to the pool
 		return nil
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	s.discard()
+	if !s.running {
+		return nil
+	}
+	if err := s.kill(ctx); cutOff {
+		return err
+	}
+	return nil
+}
+
+// restore puts the session back as openSession found it.
+func (s *session) restore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	for _, stmt := range []string{"ROLLBACK AND NO CHAIN NO RELEASE", s.saved.statement()} {
-		if _, err := s.conn.ExecContext(clean, stmt); err != nil {
-			s.discard()
-			return nil //nolint:nilerr // the look has ended already; a broken connection is no news about the data
+		if _, err := s.conn.ExecContext(ctx, stmt); err != nil {
+			return err
 		}
 	}
-	_ = s.conn.Close() // back to the pool
 	return nil
 }
 

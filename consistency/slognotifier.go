@@ -41,7 +41,7 @@ func (n SlogNotifier) Notify(ctx context.Context, e Event) (Receipt, error) {
 	add(r.Errors > 0, slog.Int("errors", r.Errors))
 	attrs = append(attrs, slog.String("duration", r.Duration))
 	if r.Total > 0 {
-		attrs = append(attrs, slog.Int64("left_out", r.LeftOut), slog.String("rows", string(r.Rows)))
+		attrs = append(attrs, slog.Int64("left_out", r.LeftOut), slog.Any("rows", r.Rows))
 	}
 	log.LogAttrs(ctx, level(e.Result), r.Headline, attrs...)
 	return "", nil

@@ -120,6 +120,7 @@ func (s SQL) look(ctx context.Context, wanted map[string]bool) (f Findings, err 
 		if cerr := session.close(ctx); cerr != nil {
 			err = errors.Join(err, cerr)
 		}
+		err = maskError(err, s.Mask)
 	}()
 	query, err := session.vet(s.Query)
 	if err != nil {

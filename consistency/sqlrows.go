@@ -73,7 +73,7 @@ func (c *collector) read(rows *sql.Rows) error {
 			return Permanent(err)
 		}
 	}
-	return nil // the caller asks rows.Err
+	return rows.Err()
 }
 
 // resolve finds the key columns. Names are compared as MySQL does, without regard to letter case.
@@ -222,8 +222,8 @@ func readCount(rows *sql.Rows) (int64, error) {
 			return 0, Permanent(shape)
 		}
 	}
-	if rows.Err() != nil {
-		return 0, nil // the caller reports it
+	if err := rows.Err(); err != nil {
+		return 0, advise("population", err)
 	}
 	if n == 0 || !count.Valid || count.Int64 < 0 {
 		return 0, Permanent(shape)

@@ -1,0 +1,196 @@
+package consistency
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tashikame-go/tashikame/internal/servers"
+)
+
+func TestSQLBadInput(t *testing.T) {
+	server := ordersServer(t)
+	cfg, err := mysql.ParseDSN(server.DSN)
+	require.NoError(t, err)
+	user := "c" + server.Database[max(0, len(server.Database)-20):]
+	exec(t, server.DB, "CREATE TABLE hidden (id INT)", "CREATE USER '"+user+"' IDENTIFIED BY 'kept-secret-1'", "GRANT SELECT ON t TO '"+user+"'")
+	t.Cleanup(func() { _, _ = server.DB.Exec("DROP USER '" + user + "'") })
+	as := func(password string) *sql.DB {
+		return open(t, server, func(c *mysql.Config) { c.User, c.Passwd = user, password })
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never says a word
+	require.NoError(t, err)
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	at := func(addr string) *sql.DB { return open(t, server, func(c *mysql.Config) { c.Addr = addr }) }
+	locker, err := server.DB.Conn(t.Context())
+	require.NoError(t, err)
+	defer locker.Close()
+	exec(t, server.DB, "CREATE TABLE locked (id INT)")
+	_, err = locker.ExecContext(t.Context(), "LOCK TABLES locked WRITE")
+	require.NoError(t, err)
+	defer locker.ExecContext(context.WithoutCancel(t.Context()), "UNLOCK TABLES")
+
+	cases := []struct {
+		name   string
+		db     *sql.DB
+		query  string
+		reason []string
+	}{
+		{"silent", at(silent.Addr().String()), "SELECT id FROM t", []string{"silent: connect: ", "check the address, the network", "time limit of 4s"}},
+		{"closed", at(closed.Addr().String()), "SELECT id FROM t", []string{"connect: ", "connection refused", "check the address, the network"}},
+		{"wrong-password", as("not-" + "kept-secret-1"), "SELECT id FROM t", []string{"Error 1045", "check the account"}},
+		{"no-privilege", as("kept-secret-1"), "SELECT id FROM hidden", []string{"Error 1142", "hidden", "GRANT SELECT on this table"}},
+		{"syntax", server.DB, "SELECT id FRM t", []string{"query: Error 1064", "correct the query"}},
+		{"missing-table", server.DB, "SELECT id FROM missing", []string{"Error 1146", "missing", "check the table name"}},
+		{"missing-column", server.DB, "SELECT nope FROM t", []string{"Error 1054", "nope"}},
+		{"locked", server.DB, "SELECT id FROM locked", []string{"Error 1205", "somebody holds a lock", "(2 looks failed)"}},
+		{"too-long", server.DB, "SELECT id FROM t WHERE SLEEP(60) = 0", []string{"time limit", "raise Meta.Timeout"}},
+		{"too-long-and-the-query-lifts-the-limit", server.DB, "SELECT /*+ MAX_EXECUTION_TIME(600000) */ id FROM t WHERE SLEEP(61) = 0", []string{"query: context deadline exceeded", "Meta.Timeout"}},
+		{"too-long-without-an-error", server.DB, "SELECT SLEEP(60) AS id", []string{"time limit", "raise Meta.Timeout"}},
+		{"wrong-args", server.DB, "SELECT id FROM t WHERE id = ?", []string{"query: ", "expected 1 arguments", "SQL.Args"}},
+	}
+	runner := &Runner{Logger: quiet(), Parallel: len(cases) + 2, Checks: []Check{
+		SQL{Meta: Meta{Name: "good", Retry: fast}, DB: server.DB, Query: "SELECT id FROM t WHERE id < 0", Key: []string{"id"}},
+		SQL{Meta: Meta{Name: "bad", Retry: fast}, DB: as("kept-secret-1"), Query: "SELECT id FROM t WHERE id = 2", Key: []string{"id"}},
+	}}
+	for _, c := range cases {
+		runner.Checks = append(runner.Checks, SQL{Meta: Meta{Name: c.name, Retry: fast, Timeout: 4 * time.Second}, DB: c.db, Query: c.query, Key: []string{"id"}})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := runner.Run(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Consistent, s.Results[0].Outcome, s.Results[0].Reason)
+	require.Equal(t, Inconsistent, s.Results[1].Outcome, s.Results[1].Reason)
+	for i, c := range cases {
+		r := s.Results[i+2]
+		require.Equal(t, Unknown, r.Outcome, c.name)
+		for _, want := range c.reason {
+			require.Contains(t, r.Headline(), want, c.name)
+		}
+		require.Contains(t, r.Headline(), "could not tell: "+c.name+": ")
+		t.Log(r.Headline())
+		require.NotContains(t, fmt.Sprintf("%+v", r), "kept-secret-1")
+		if cfg.Passwd != "" {
+			require.NotContains(t, r.Reason, ":"+cfg.Passwd+"@")
+		}
+	}
+	require.NoError(t, server.DB.Ping())
+	require.Eventually(t, func() bool { return running(t, server, "SLEEP") == 0 }, 20*time.Second, 50*time.Millisecond)
+}
+
+// running counts the statements of the test's database that hold text, other than this very question.
+func running(t *testing.T, server *servers.MySQLServer, text string) (n int) {
+	require.NoError(t, server.DB.QueryRow(`SELECT COUNT(*) FROM performance_schema.processlist
+		WHERE db = DATABASE() AND INFO LIKE CONCAT('%', ?, '%') AND ID <> CONNECTION_ID()`, text).Scan(&n))
+	return n
+}
+
+func TestTheEndOfTheContextStopsTheStatementOnTheServer(t *testing.T) {
+	server := ordersServer(t)
+	for _, conns := range []int{1, 0} {
+		t.Run(fmt.Sprintf("MaxOpenConns %d", conns), func(t *testing.T) {
+			db := open(t, server, func(*mysql.Config) {})
+			db.SetMaxOpenConns(conns)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan Result)
+			go func() {
+				s, _ := (&Runner{Logger: quiet(), Checks: []Check{sqlCheck(db, "SELECT id FROM t WHERE SLEEP(600) = 0")}}).Run(ctx)
+				done <- s.Results[0]
+			}()
+			require.Eventually(t, func() bool { return running(t, server, "SLEEP(600)") == 1 }, 20*time.Second, 10*time.Millisecond)
+			cancel()
+			r := <-done
+			require.Equal(t, Unknown, r.Outcome)
+			require.ErrorIs(t, r.Err, context.Canceled)
+			require.NotContains(t, r.Reason, "could not be stopped")
+			require.Eventually(t, func() bool { return running(t, server, "SLEEP(600)") == 0 }, 20*time.Second, 10*time.Millisecond,
+				"the statement runs on after the context ended")
+			require.NoError(t, db.Ping(), "the pool is usable afterwards")
+			require.Zero(t, db.Stats().InUse)
+		})
+	}
+}
+
+func TestTheSessionIsLeftAsItWas(t *testing.T) {
+	server := ordersServer(t)
+	db := open(t, server, func(*mysql.Config) {})
+	db.SetMaxOpenConns(1)
+	exec(t, db, "SET SESSION max_execution_time = 12345, lock_wait_timeout = 678, innodb_lock_wait_timeout = 91, transaction_isolation = 'READ-COMMITTED', completion_type = 'CHAIN', sql_mode = 'ANSI_QUOTES'")
+	session := func() map[string]string {
+		vars := map[string]string{}
+		rows, err := db.Query("SELECT variable_name, variable_value FROM performance_schema.session_variables WHERE variable_name NOT IN ('timestamp', 'rand_seed1', 'rand_seed2', 'warning_count', 'error_count', 'statement_id') UNION SELECT 'connection', CONNECTION_ID()")
+		require.NoError(t, err)
+		defer rows.Close()
+		for rows.Next() {
+			var name, value sql.NullString
+			require.NoError(t, rows.Scan(&name, &value))
+			vars[name.String] = value.String
+		}
+		require.NoError(t, rows.Err())
+		return vars
+	}
+	before := session()
+	require.Greater(t, len(before), 300)
+	for query, want := range map[string]Outcome{
+		`SELECT "id" FROM t WHERE "id" < 0`: Consistent, // read as the session's sql_mode says
+		`SELECT id FROM t`:                  Inconsistent,
+		`SELECT id FRM t`:                   Unknown,
+		`SELECT id, id FROM t`:              Unknown,
+		`SELECT 'x' AS id INTO OUTFILE 'f'`: Unknown,
+		`SELECT '\'; DELETE FROM t; -- '`:   Unknown,
+	} {
+		_, err := sqlCheck(db, query).Run(t.Context())
+		require.Equal(t, want == Unknown, err != nil, "%s: %v", query, err)
+		require.Equal(t, before, session(), query)
+	}
+	exec(t, db, "SET SESSION completion_type = 'NO_CHAIN'", "INSERT INTO t VALUES (900, 1)") // the connection can write again
+
+	// Where the look was cut off the connection is thrown away, and the next one is as new.
+	check := sqlCheck(db, "SELECT id FROM t WHERE SLEEP(60) = 0")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := check.Run(ctx)
+	require.Error(t, err)
+	var readOnly, limit int
+	require.NoError(t, db.QueryRow("SELECT @@transaction_read_only, @@max_execution_time").Scan(&readOnly, &limit))
+	require.Zero(t, readOnly)
+	require.Zero(t, limit%12345)
+}
+
+func TestAServerKilledInTheMiddleIsUnknown(t *testing.T) {
+	server := servers.OwnMySQL(t)
+	exec(t, server.DB, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+	other := ordersServer(t)
+	good := sqlCheck(other.DB, "SELECT id FROM t WHERE id < 0")
+	good.Name = "good"
+	type outcome struct {
+		Summary
+		err error
+	}
+	done := make(chan outcome)
+	go func() {
+		s, err := (&Runner{Logger: quiet(), Checks: []Check{sqlCheck(server.DB, "SELECT id FROM t WHERE SLEEP(600) = 0"), good}}).Run(t.Context())
+		done <- outcome{s, err}
+	}()
+	require.Eventually(t, func() bool { return running(t, server, "SLEEP(600)") == 1 }, 30*time.Second, 10*time.Millisecond)
+	require.NoError(t, server.Kill())
+	s := <-done
+	require.NoError(t, s.err)
+	require.Equal(t, Unknown, s.Results[0].Outcome)
+	require.Contains(t, s.Results[0].Reason, "(2 looks failed)")
+	t.Log(s.Results[0].Headline())
+	require.Equal(t, Consistent, s.Results[1].Outcome)
+
+	require.NoError(t, server.Start())
+	require.Equal(t, Inconsistent, runOne(t.Context(), t, sqlCheck(server.DB, "SELECT id FROM t")).Outcome, "the pool is usable afterwards")
+}
