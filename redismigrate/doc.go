@@ -1,0 +1,24 @@
+// Package redismigrate splits an overgrown Redis: it takes the keys that belong together, for example the sessions, to a store of their
+// own, and proves that they arrived.
+//
+// # The story
+//
+// Sessions lived in one overgrown ElastiCache together with unrelated data; a new application should get the sessions and nothing else.
+// The first attempt was rolled back: the managed service forbade MIGRATE, the data was larger than guessed. The second attempt succeeded:
+// restore the whole snapshot into the new store, and delete there what does not belong. No transfer, many keys per command, and a
+// rehearsal on a restored snapshot measures both size and time beforehand.
+//
+// Deleting what does not belong has one disaster in store: being pointed at the old store by mistake. Therefore
+//
+//   - [PlanPrune] counts what would be kept and deleted, and deletes nothing. It compares what the servers say of themselves (run_id,
+//     replication group, role), not their addresses, and refuses a target that is the source under another name, behind a proxy, its
+//     master or its replica, or that cannot be told from it. It plants a canary key on the server that it has verified.
+//   - [PrunePlan.Apply] wants the text that names the target and the counts, proves all of it again, and then deletes in passes until
+//     one finds nothing to delete. A plan for one server process cannot be applied to another.
+//   - [Verify] compares both ways: what should be there is there, equal, and nothing else is. It says [Unknown] rather than guess.
+//
+// Where transfer is the better way, [Copy] moves the selected keys with DUMP and RESTORE, expiries as points in time.
+//
+// Which keys belong is said by a [Selector] of Redis' own glob patterns; the zero Selector selects nothing, and no job accepts it. Single
+// servers are supported, Redis and Valkey; a cluster is refused.
+package redismigrate
