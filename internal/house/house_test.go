@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"consistency": {},
 	"explainguard": {
 		"github.com/go-sql-driver/mysql", "filippo.io/edwards25519", // the driver and its own
-		"github.com/sqlc-dev/marino", // the parser
+		"github.com/sqlc-dev/marino", "golang.org/x/text", // the parser and its own
 	},
 	"redismigrate": {
 		"github.com/redis/go-redis/v9", "github.com/cespare/xxhash/v2", "go.uber.org/atomic", "golang.org/x/sys", // the client and its own
