@@ -122,7 +122,7 @@ func (s *session) open(ctx context.Context, readOnly bool) error {
 	if err != nil {
 		return explained(ctx, "read the session's variables", err)
 	}
-	defer rows.Close() //nolint:errcheck // read to the end below
+	defer rows.Close()
 	s.has = map[string]string{}
 	for rows.Next() {
 		var name, value string
@@ -269,7 +269,7 @@ func (s *session) json(ctx context.Context, query string, args []any) (string, e
 	if err != nil {
 		return "", err
 	}
-	defer stmt.Close() //nolint:errcheck // the answer is complete, or its error is returned
+	defer stmt.Close()
 	var text string
 	if err := stmt.QueryRowContext(ctx, args...).Scan(&text); err != nil {
 		return "", err
@@ -285,7 +285,7 @@ func (s *session) warnings(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return explained(ctx, "read the server's warnings", err)
 	}
-	defer rows.Close() //nolint:errcheck // read to the end below
+	defer rows.Close()
 	for rows.Next() {
 		var w Warning
 		if err := rows.Scan(&w.Level, &w.Code, &w.Message); err != nil {

@@ -3,6 +3,8 @@ package explainguard_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -12,21 +14,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tashikame-go/tashikame/internal/servers"
+	"github.com/tashikame-go/tashikame/internal/smartlist"
 )
 
 func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 
 // The filled databases, loaded once for all tests of the process.
 var (
-	smartlist = &dataset{files: []string{"testdata/smartlist/schema.sql", "testdata/smartlist/data.sql"}}
-	shop      = &dataset{files: []string{"testdata/shop/schema.sql"}}
+	smartList = &dataset{fill: func(ctx context.Context, db *sql.DB) error {
+		return errors.Join(smartlist.Create(ctx, db), smartlist.Fill(ctx, db))
+	}, file: "testdata/statistics.sql"}
+	shop = &dataset{file: "testdata/shop/schema.sql"}
 )
 
 type dataset struct {
-	files []string
-	once  sync.Once
-	dsn   string
-	err   error
+	fill func(ctx context.Context, db *sql.DB) error // may be nil
+	file string                                      // run after it
+	once sync.Once
+	dsn  string
+	err  error
 }
 
 // load fills a database and returns its DSN.
@@ -39,13 +45,12 @@ func (d *dataset) load() (string, error) {
 			d.err = err
 			return
 		}
-		// The connections go now, the database stays until the harness removes its server.
-		d.dsn, d.err = s.DSN, s.DB.Close()
-		for _, file := range d.files {
-			if d.err == nil {
-				d.err = runFile(ctx, d.dsn, file)
-			}
+		d.dsn = s.DSN
+		if d.fill != nil {
+			d.err = d.fill(ctx, s.DB)
 		}
+		// The connections go now, the database stays until the harness removes its server.
+		d.err = errors.Join(d.err, s.DB.Close(), runFile(ctx, d.dsn, d.file))
 	})
 	return d.dsn, d.err
 }
@@ -93,7 +98,27 @@ func openDSN(tb testing.TB, dsn string, change func(*mysql.Config)) *sql.DB {
 
 func query(tb testing.TB, name string) string {
 	tb.Helper()
-	text, err := os.ReadFile("testdata/smartlist/" + name + ".sql")
-	require.NoError(tb, err)
-	return string(text)
+	text, ok := map[string]string{"bad": smartlist.Bad, "good": smartlist.Good, "single": smartlist.Single}[name]
+	require.True(tb, ok, name)
+	return text
+}
+
+// ownShop returns a pool on a database of the test's own with the shop in it.
+func ownShop(tb testing.TB) *sql.DB {
+	tb.Helper()
+	s := servers.MySQL(tb)
+	require.NoError(tb, runFile(context.Background(), s.DSN, shop.file))
+	return s.DB
+}
+
+// fakeT records what Assert says to a test.
+type fakeT struct {
+	testing.TB
+	errors []string
+}
+
+func (f *fakeT) Helper() {}
+
+func (f *fakeT) Errorf(format string, args ...any) {
+	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }

@@ -34,7 +34,6 @@ type nameReader struct {
 	stack []frame
 	names names
 	prev  string // the last keyword or punctuation
-	chain []string
 	ident string // the last identifier seen, for WITH x AS (
 }
 

@@ -30,7 +30,7 @@ var v1Subqueries = map[string]string{
 	"attached_subqueries": locationCondition, "having_subqueries": locationCondition,
 	"select_list_subqueries": locationSelectList, "group_by_subqueries": locationSelectList, "order_by_subqueries": locationSelectList,
 	"optimized_away_subqueries": "optimized away",
-	"update_value_subqueries": locationSelectList, "insert_values_subqueries": locationSelectList,
+	"update_value_subqueries":   locationSelectList, "insert_values_subqueries": locationSelectList,
 	"insert_update_subqueries": locationSelectList,
 }
 
@@ -179,6 +179,15 @@ func subqueryName(id int) string {
 	return "subquery #" + strconv.Itoa(id)
 }
 
+// semijoinID is the number in MySQL's name for a materialized subquery, <subquery2>; 0 if there is none.
+func semijoinID(table string) int {
+	id, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(table, "<subquery"), ">"))
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
 func nodes(n *Node) []*Node {
 	if n == nil {
 		return nil
@@ -274,9 +283,17 @@ func (r v1) table(b *Block, t map[string]any) *Node {
 			return strs(t, "rematerialize")
 		}(),
 	}
-	if n.Table == "" {
-		b.Message = str(t, "message")
-		n.Op, n.Detail = OpNothing, b.Message
+	if n.Table == "" { // a block that collapsed; what was materialized for it is listed all the same
+		if m := str(t, "message"); m != "" {
+			b.Message = m
+		}
+		n.Op, n.Detail, n.Rows = OpNothing, b.Message, 0
+		if m := obj(t, "materialized_from_subquery"); m != nil {
+			r.materialized(b, n, m)
+		}
+		if b.Message == "" {
+			r.plan.cannotTell("the plan has a table without a name in the "+b.Title(), "please report it with the output of EXPLAIN FORMAT=JSON")
+		}
 		return n
 	}
 	n.passesFor = n.Alias
@@ -369,9 +386,12 @@ func (r v1) materialized(b *Block, n *Node, m map[string]any) {
 	d := &Block{Kind: BlockDerived, Name: n.Name(), Parent: b, Dependent: flag(m, "dependent")}
 	if internalTable(n.Table) {
 		d.Kind, d.Dependent = BlockSemijoin, false
-		d.ID, _ = strconv.Atoi(strings.Trim(n.Table, "<>subquery"))
+		d.ID = semijoinID(n.Table)
 	}
 	r.block(d, obj(m, "query_block"))
+	if d.Name == "" {
+		d.Name = "#" + strconv.Itoa(d.ID)
+	}
 	n.Blocks = append(n.Blocks, d)
 }
 

@@ -205,7 +205,7 @@ func (r v2) temporary(n *Node, internal bool) {
 			switch {
 			case strings.HasPrefix(n.Table, "<subquery"):
 				d.Kind = BlockSemijoin
-				d.ID, _ = strconv.Atoi(strings.Trim(n.Table, "<>subquery"))
+				d.ID = semijoinID(n.Table)
 			case internal: // a temporary table of the block itself
 				n.Op, n.Access, n.Base = OpTemp, "", false
 				n.Table, n.Alias, n.passesFor = "", "", ""
@@ -245,12 +245,12 @@ func (n *Node) inline(b *Block) {
 }
 
 func v2Access(kind, index, operation string) Access {
-	switch {
-	case kind == "table":
+	switch kind {
+	case "table":
 		return AccessTableScan
-	case kind == "constant_row":
+	case "constant_row":
 		return AccessConst
-	case kind == "count_rows":
+	case "count_rows":
 		return AccessCount
 	}
 	switch index {

@@ -41,9 +41,6 @@ type Plan struct {
 	// Unanalysable says why the plan must not be judged as good: it collapsed, or it holds something that is not
 	// understood. Figures of such a plan are lower bounds.
 	Unanalysable []Reason
-
-	// Assumed lists what makes the figures upper bounds of what will happen, for the reader of a report.
-	Assumed []string
 }
 
 // Reason is one cause for a verdict of Unanalysable: what is the matter, and the way out.

@@ -1,0 +1,302 @@
+package explainguard
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The width of the plan's left column, in terminal cells.
+const (
+	minLabel = 30
+	maxLabel = 64
+)
+
+// String renders the report for a terminal: the verdict, each finding with its figure, limit and way out, the plan as a
+// tree with the guilty places marked, and the statement.
+func (r *Report) String() string {
+	if r == nil {
+		r = &Report{}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "explainguard: %s\n", r.headline())
+	for _, f := range r.Findings {
+		b.WriteString("\n  ✗ " + f.Rule + "\n")
+		wrap(&b, "    ", f.What)
+		fmt.Fprintf(&b, "    limit:   %s rows\n", rows(f.Limit))
+		wrap(&b, "    way out: ", f.WayOut)
+	}
+	for _, reason := range r.Reasons {
+		b.WriteString("\n  ? cannot tell\n")
+		wrap(&b, "    ", reason.What)
+		if reason.WayOut != "" {
+			wrap(&b, "    way out: ", reason.WayOut)
+		}
+	}
+	if r.Plan != nil && r.Plan.Root != nil {
+		b.WriteString("\n" + r.renderPlan())
+	}
+	if r.Query != "" {
+		b.WriteString("\n  statement\n" + renderQuery(r.Query))
+	}
+	if len(r.Args) > 0 {
+		b.WriteString("  arguments: " + renderArgs(r.Args) + "\n")
+	}
+	return b.String()
+}
+
+func (r *Report) headline() string {
+	switch r.Verdict {
+	case Pass:
+		return fmt.Sprintf("PASS: %s rows examined", rows(r.Work.Total))
+	case Fail:
+		return fmt.Sprintf("FAIL: %s rows examined", about(r.Work.Total, r.Work.LowerBound))
+	default:
+		return "UNANALYSABLE: this is not a pass"
+	}
+}
+
+// line is a row of the plan's table: a label and three figures.
+type line struct {
+	mark, label, read, times, examined, tag string
+}
+
+func (r *Report) renderPlan() string {
+	t := tree{report: r}
+	t.block(r.Plan.Root, "")
+	width := minLabel
+	var read, times, examined int
+	for _, l := range t.lines {
+		width = max(width, min(cells(l.label), maxLabel))
+		read, times, examined = max(read, len(l.read)), max(times, len(l.times)), max(examined, len(l.examined))
+	}
+	var b strings.Builder
+	source := r.Plan.Format.String()
+	if v := r.Plan.ServerVersion; v != "" {
+		source = "MySQL " + v + ", " + source
+	}
+	fmt.Fprintf(&b, "  plan (%s): rows per execution × executions = rows examined\n", source)
+	for _, l := range t.lines {
+		row := l.mark + " " + pad(l.label, width)
+		switch {
+		case l.read != "":
+			row += fmt.Sprintf("  %*s × %*s = %*s", read, l.read, times, l.times, examined, l.examined)
+		case l.examined != "":
+			row += fmt.Sprintf("  %*s", read+times+examined+6, l.examined)
+		}
+		if l.tag != "" {
+			row += "  ◀ " + l.tag
+		}
+		b.WriteString("  " + strings.TrimRight(row, " ") + "\n")
+	}
+	return b.String()
+}
+
+// tree flattens a plan into lines.
+type tree struct {
+	report *Report
+	lines  []line
+}
+
+func (t *tree) block(b *Block, indent string) {
+	label := indent + b.Title()
+	if b.Executions > 1 || b.Unbounded {
+		label += ", run " + rows(b.Executions) + " times"
+	}
+	if b.Unbounded {
+		label += " or more"
+	}
+	if b.Message != "" {
+		label += ": " + b.Message
+	}
+	l := line{mark: " ", label: label, examined: rows(t.report.Work.Of(b).Total())}
+	for _, f := range t.report.Findings {
+		if f.Block == b && f.Node == nil {
+			l.mark, l.tag = "▶", f.Rule
+		}
+	}
+	t.lines = append(t.lines, l)
+	for _, n := range b.Const {
+		t.node(n, indent+"  ", "")
+	}
+	t.node(b.Root, indent+"  ", "")
+}
+
+func (t *tree) node(n *Node, indent, how string) {
+	if n == nil {
+		return
+	}
+	switch n.Op {
+	case OpAccess:
+		t.access(n, indent, how)
+		indent += "  "
+	case OpJoin: // a chain of joins reads as a list
+		for i, in := range n.Inputs {
+			with := how
+			if i > 0 {
+				with = joinedBy(n)
+			}
+			t.node(in, indent, with)
+		}
+		for _, b := range n.Blocks {
+			t.block(b, indent)
+		}
+		return
+	case OpFilter, OpStream, OpTemp, OpLimit: // nothing to read about rows examined
+		t.inside(n, indent, how)
+		return
+	case OpNothing, OpUnion:
+	default:
+		text := n.Detail
+		if text == "" {
+			text = string(n.Op)
+		}
+		if strings.HasPrefix(string(n.Op), "unknown") {
+			text = string(n.Op) + " (" + n.Detail + ")"
+		}
+		t.lines = append(t.lines, line{mark: " ", label: indent + shorten(text, maxLabel-len(indent))})
+		indent += "  "
+	}
+	t.inside(n, indent, how)
+}
+
+func (t *tree) inside(n *Node, indent, how string) {
+	for _, in := range n.Inputs {
+		t.node(in, indent, how)
+	}
+	for _, b := range n.Blocks {
+		t.block(b, indent)
+	}
+}
+
+func joinedBy(n *Node) string {
+	var words []string
+	if n.Join != JoinInner {
+		words = append(words, string(n.Join))
+	}
+	if n.Hash {
+		words = append(words, "hash")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return strings.Join(append(words, "join"), " ")
+}
+
+func (t *tree) access(n *Node, indent, how string) {
+	label := indent + n.Name()
+	if n.Table != n.Name() {
+		label += " (" + n.Table + ")"
+	}
+	label += "  " + string(n.Access)
+	if internalTable(n.Index) { // <auto_key0>: an index that the server makes on a temporary table
+		label += " in its temporary table"
+	} else if n.Index != "" {
+		label += " " + n.Index
+	}
+	if how != "" {
+		label += ", " + how
+	}
+	l := line{mark: " "}
+	for _, f := range t.report.Findings {
+		if f.Node == n {
+			l.mark, l.tag = "▶", f.Rule
+		}
+	}
+	l.label = label
+	if n.Base {
+		l.read, l.times, l.examined = rows(n.Read), rows(n.Executions), rows(n.Examined())
+	}
+	t.lines = append(t.lines, l)
+}
+
+// longList matches a list of more than ten constants.
+var longList = regexp.MustCompile(`\(\s*((?:(?:-?[\d.]+|'[^'\\]*'|\?)\s*,\s*){3})((?:(?:-?[\d.]+|'[^'\\]*'|\?)\s*,\s*){7,})(-?[\d.]+|'[^'\\]*'|\?)\s*\)`)
+
+const (
+	maxQueryLines = 30
+	maxQueryWidth = 160
+)
+
+// renderQuery shows a statement in at most a screenful.
+func renderQuery(query string) string {
+	query = longList.ReplaceAllStringFunc(query, func(s string) string {
+		m := longList.FindStringSubmatch(s)
+		return fmt.Sprintf("(%s… %d more …, %s)", m[1], strings.Count(m[2], ","), m[3])
+	})
+	var b strings.Builder
+	lines := strings.Split(strings.Trim(query, "\n"), "\n")
+	for i, l := range lines {
+		if i == maxQueryLines {
+			fmt.Fprintf(&b, "    … %d more lines\n", len(lines)-i)
+			break
+		}
+		l = strings.TrimRight(l, " \t\r")
+		if r := []rune(l); len(r) > maxQueryWidth {
+			l = fmt.Sprintf("%s… %d more characters", string(r[:maxQueryWidth]), len(r)-maxQueryWidth)
+		}
+		b.WriteString("    " + l + "\n")
+	}
+	return b.String()
+}
+
+func renderArgs(args []any) string {
+	var out []string
+	for i, a := range args {
+		if i == maxListed {
+			out = append(out, fmt.Sprintf("… %d more", len(args)-i))
+			break
+		}
+		switch v := a.(type) {
+		case []byte:
+			out = append(out, fmt.Sprintf("%q", shorten(string(v[:min(len(v), 200)]), 40)))
+		case string:
+			out = append(out, fmt.Sprintf("%q", shorten(v, 40)))
+		default:
+			out = append(out, shorten(fmt.Sprint(v), 40))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// wrap writes text in lines of at most 100 cells; the first line starts with lead, the others under it.
+func wrap(b *strings.Builder, lead, text string) {
+	const width = 100
+	at := cells(lead)
+	b.WriteString(lead)
+	for i, word := range strings.Fields(text) {
+		w := cells(word)
+		switch {
+		case i > 0 && at+1+w > width:
+			b.WriteString("\n" + strings.Repeat(" ", cells(lead)))
+			at = cells(lead)
+		case i > 0:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += w
+	}
+	b.WriteString("\n")
+}
+
+// cells is the width of a text in a terminal: East Asian wide characters take two cells, combining marks none.
+func cells(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case r >= 0x300 && r <= 0x36f, r == 0x200d, r >= 0xfe00 && r <= 0xfe0f:
+		case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3, r >= 0xf900 && r <= 0xfaff,
+			r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff,
+			r >= 0x20000 && r <= 0x3fffd:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-cells(s)))
+}
