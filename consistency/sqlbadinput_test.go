@@ -95,6 +95,7 @@ func running(t *testing.T, server *servers.MySQLServer, text string) (n int) {
 	return n
 }
 
+// The statement works: SLEEP looks itself from time to time whether its client is still there, ordinary statements do not.
 func TestTheEndOfTheContextStopsTheStatementOnTheServer(t *testing.T) {
 	server := ordersServer(t)
 	for _, conns := range []int{1, 0} {
@@ -104,16 +105,16 @@ func TestTheEndOfTheContextStopsTheStatementOnTheServer(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan Result)
 			go func() {
-				s, _ := (&Runner{Logger: quiet(), Checks: []Check{sqlCheck(db, "SELECT id FROM t WHERE SLEEP(600) = 0")}}).Run(ctx)
+				s, _ := (&Runner{Logger: quiet(), Checks: []Check{sqlCheck(db, "SELECT BENCHMARK(1000000000000, CRC32('burning')) AS id")}}).Run(ctx)
 				done <- s.Results[0]
 			}()
-			require.Eventually(t, func() bool { return running(t, server, "SLEEP(600)") == 1 }, 20*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return running(t, server, "burning") == 1 }, 20*time.Second, 10*time.Millisecond)
 			cancel()
 			r := <-done
 			require.Equal(t, Unknown, r.Outcome)
 			require.ErrorIs(t, r.Err, context.Canceled)
 			require.NotContains(t, r.Reason, "could not be stopped")
-			require.Eventually(t, func() bool { return running(t, server, "SLEEP(600)") == 0 }, 20*time.Second, 10*time.Millisecond,
+			require.Eventually(t, func() bool { return running(t, server, "burning") == 0 }, 20*time.Second, 10*time.Millisecond,
 				"the statement runs on after the context ended")
 			require.NoError(t, db.Ping(), "the pool is usable afterwards")
 			require.Zero(t, db.Stats().InUse)
@@ -155,11 +156,18 @@ func TestTheSessionIsLeftAsItWas(t *testing.T) {
 	}
 	exec(t, db, "SET SESSION completion_type = 'NO_CHAIN'", "INSERT INTO t VALUES (900, 1)") // the connection can write again
 
+	exec(t, db, "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
+	_, err := sqlCheck(db, `SELECT '\'; DELETE FROM t; -- ' AS id`).Run(t.Context())
+	require.ErrorContains(t, err, "second statement", "the session's sql_mode decides where a string ends")
+	f, err := sqlCheck(db, `SELECT '\' AS id`).Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, `\\`, f.Violations[0].Key)
+
 	// Where the look was cut off the connection is thrown away, and the next one is as new.
 	check := sqlCheck(db, "SELECT id FROM t WHERE SLEEP(60) = 0")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	_, err := check.Run(ctx)
+	_, err = check.Run(ctx)
 	require.Error(t, err)
 	var readOnly, limit int
 	require.NoError(t, db.QueryRow("SELECT @@transaction_read_only, @@max_execution_time").Scan(&readOnly, &limit))
