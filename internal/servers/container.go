@@ -29,6 +29,7 @@ type container struct {
 	testcontainers.Container
 	port    string // inside the container, "3306"
 	fixed   string // the host port that stays over restarts; "" for a shared server
+	addr    string // where it answered
 	removed bool
 }
 
@@ -125,6 +126,7 @@ func (c *container) waitFor(ctx context.Context, ping func(ctx context.Context, 
 			err := ping(once, addr)
 			cancel()
 			if err == nil {
+				c.addr = addr
 				return addr, nil
 			}
 			last = err
@@ -144,6 +146,9 @@ func (c *container) waitFor(ctx context.Context, ping func(ctx context.Context, 
 func (c *container) addresses(ctx context.Context) ([]string, error) {
 	var addrs []string
 	add := func(host, port string) { addrs = append(addrs, net.JoinHostPort(host, port)) }
+	if c.addr != "" { // a restart
+		return []string{c.addr}, nil
+	}
 	host, err := c.Host(ctx)
 	if err != nil {
 		return nil, err

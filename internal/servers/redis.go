@@ -113,7 +113,7 @@ func runRedis(ctx context.Context, own bool, args []string) (*container, string,
 }
 
 func pingRedis(ctx context.Context, addr string) error {
-	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1})
 	defer client.Close()
 	if err := client.Ping(ctx).Err(); !answers(err) {
 		return err
