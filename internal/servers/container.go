@@ -122,9 +122,7 @@ func (c *container) waitFor(ctx context.Context, ping func(ctx context.Context, 
 			last = err
 		}
 		for _, addr := range addrs {
-			once, cancel := context.WithTimeout(ctx, 2*time.Second)
-			err := ping(once, addr)
-			cancel()
+			err := answersAt(ctx, addr, ping)
 			if err == nil {
 				c.addr = addr
 				return addr, nil
@@ -141,6 +139,20 @@ func (c *container) waitFor(ctx context.Context, ping func(ctx context.Context, 
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// answersAt pings one address. It connects first by itself: not every address can be reached from everywhere, and a client
+// library would report that at length.
+func answersAt(ctx context.Context, addr string, ping func(ctx context.Context, addr string) error) error {
+	dialer := net.Dialer{Timeout: 500 * time.Millisecond}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return ping(ctx, addr)
 }
 
 func (c *container) addresses(ctx context.Context) ([]string, error) {
@@ -300,7 +312,7 @@ func (c control) direct(ordinary string) string {
 		return ordinary
 	}
 	addr := net.JoinHostPort(ip, c.container.port)
-	if c.ping(ctx, addr) != nil {
+	if answersAt(ctx, addr, c.ping) != nil {
 		return ordinary
 	}
 	return addr
