@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,8 +96,8 @@ func (c canary) check(ctx context.Context, source, target *session) error {
 	switch {
 	case errors.Is(err, redis.Nil):
 		return refuse("the canary %s that the plan planted is missing in db %d of the target %s: its data was replaced or flushed, or the plan is older than %s; make a new plan", c.key, c.db, target.addr, c.valid)
-	case err != nil && isServerError(err):
-		return refuse("the canary %s in db %d of the target %s cannot be read: %v; make a new plan", c.key, c.db, target.addr, err)
+	case err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE"):
+		return refuse("the canary %s in db %d of the target %s is not the string that the plan wrote: it was tampered with; make a new plan", c.key, c.db, target.addr)
 	case err != nil:
 		return target.fail("read the canary "+c.key, err)
 	case value != c.value:

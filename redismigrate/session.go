@@ -32,7 +32,9 @@ type session struct {
 	dbs  []int    // the job's dbs, ascending
 	all  bool     // the endpoint means every db
 
-	release func() bool
+	release func() bool     // lets go of the job's context
+	life    context.Context // ends when the connections are cut
+	end     context.CancelFunc
 
 	mu      sync.Mutex
 	runID   string // what each connection must show; "" until it is known
@@ -59,6 +61,7 @@ func openSession(ctx context.Context, side string, e *Endpoint, o sessionOptions
 		return nil, fmt.Errorf("%s: %w", side, err)
 	}
 	s := &session{side: side, addr: opts.Addr, opts: opts, runID: o.runID, noTouch: o.noTouch, all: e.AllDBs, clients: map[int]*redis.Client{}}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.prepare()
 	s.release = context.AfterFunc(ctx, func() { time.AfterFunc(cancelGrace, s.cutConnections) })
 	opening, cancel := context.WithTimeout(ctx, openTimeout)
@@ -95,6 +98,10 @@ func (s *session) prepare() {
 		dial = redis.NewDialer(o)
 	}
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		// The client dials in the background, without the command's context: a dial must not outlive the session.
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.life, cancel)()
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -191,6 +198,7 @@ func (s *session) db(n int) *redis.Client {
 
 // cutConnections ends commands that hang after the context has ended.
 func (s *session) cutConnections() {
+	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
