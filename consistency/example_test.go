@@ -61,7 +61,7 @@ func Example() {
 	fmt.Println(summary, err)
 	// Output:
 	// level=ERROR msg="1 inconsistent: orders-without-payment" check=orders-without-payment outcome=inconsistent total=1 owner=payments attempts=2 left_out=0 rows="[{\"key\":\"3\",\"row\":{\"id\":3,\"price\":\"5.00\",\"paid_at\":\"2026-11-20 11:00:00\"}}]"
-	// 1 inconsistent, 0 unknown, 0 consistent (1 checks) <nil>
+	// 1 inconsistent, 0 unknown, 0 consistent (1 check) <nil>
 }
 
 // A check that looked at nothing is Unknown, never Consistent.
@@ -81,7 +81,7 @@ func ExampleSQL_population() {
 	}}}
 	summary, err := runner.Run(context.Background())
 	fmt.Println(summary, err)
-	// Output: 0 inconsistent, 1 unknown, 0 consistent (1 checks) <nil>
+	// Output: 0 inconsistent, 1 unknown, 0 consistent (1 check) <nil>
 }
 
 // A SQL check cannot write: what is not plain reading is not sent.

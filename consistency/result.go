@@ -126,7 +126,7 @@ func (s Summary) Outcome() Outcome {
 
 // String is the summary in one line: "1 inconsistent, 0 unknown, 4 consistent (5 checks)".
 func (s Summary) String() string {
-	return fmt.Sprintf("%d inconsistent, %d unknown, %d consistent (%d checks)", s.Count(Inconsistent), s.Count(Unknown), s.Count(Consistent), len(s.Results))
+	return fmt.Sprintf("%d inconsistent, %d unknown, %d consistent (%s)", s.Count(Inconsistent), s.Count(Unknown), s.Count(Consistent), plural(len(s.Results), "check"))
 }
 
 // oneLine returns the text of an error, possibly a joined one, without line feeds.

@@ -39,6 +39,12 @@ func TestSQLBadInput(t *testing.T) {
 	require.NoError(t, err)
 	defer locker.ExecContext(context.WithoutCancel(t.Context()), "UNLOCK TABLES")
 
+	full := open(t, server, func(*mysql.Config) {})
+	full.SetMaxOpenConns(1)
+	taken, err := full.Conn(t.Context())
+	require.NoError(t, err)
+	defer taken.Close()
+
 	cases := []struct {
 		name   string
 		db     *sql.DB
@@ -56,6 +62,7 @@ func TestSQLBadInput(t *testing.T) {
 		{"too-long", server.DB, "SELECT id FROM t WHERE SLEEP(60) = 0", []string{"time limit", "raise Meta.Timeout"}},
 		{"too-long-and-the-query-lifts-the-limit", server.DB, "SELECT /*+ MAX_EXECUTION_TIME(600000) */ id FROM t WHERE SLEEP(61) = 0", []string{"query: context deadline exceeded", "Meta.Timeout"}},
 		{"too-long-without-an-error", server.DB, "SELECT SLEEP(60) AS id", []string{"time limit", "raise Meta.Timeout"}},
+		{"pool-in-use", full, "SELECT id FROM t", []string{"connect: ", "every connection of the pool was in use (SetMaxOpenConns)"}},
 		{"wrong-args", server.DB, "SELECT id FROM t WHERE id = ?", []string{"query: ", "expected 1 arguments", "SQL.Args"}},
 	}
 	runner := &Runner{Logger: quiet(), Parallel: len(cases) + 2, Checks: []Check{

@@ -220,7 +220,7 @@ func TestWhatTheLexerAcceptsChangesNothingOnTheServer(t *testing.T) {
 func TestLexerAgainstTheServer(t *testing.T) {
 	s := newScene(t)
 	fragments := []string{"'", `\'`, `\\`, `"`, "`", "--", "-- ", "#", "/*", "*/", "/*!", "/*+", "\n", "\r", ";", " ", "1e5", "1.", ".5", "0x1", "t.", "`t`.", "@@", "INTO @x", "INTO@y", "''",
-		"; INSERT INTO t VALUES (77, 7)", "; DELETE FROM t", "id", "AS a", "é", "表", "x'4'", "N'", "$$", "/**/", "/*! INTO @y */", `'\'; DELETE FROM t; -- '`, `"\"; DELETE FROM t; -- "`, `'\\'; DELETE FROM t; -- '`, "FROM t", "FOR UPDATE", "(", ")", ","}
+		"; INSERT INTO t VALUES (77, 7)", "; DELETE FROM t", "id", "AS a", "é", "表", "x'4'", "N'", "$$", "/**/", "/*! INTO @y */", `'\'; DELETE FROM t; -- '`, `"\"; DELETE FROM t; -- "`, `'\\'; DELETE FROM t; -- '`, `'\''; DELETE FROM t; -- '`, "FROM t", "FOR UPDATE", "(", ")", ","}
 	for _, mode := range []struct {
 		name string
 		lexMode
