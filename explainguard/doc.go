@@ -38,6 +38,7 @@
 // # What the figures are
 //
 // They are the optimizer's estimates: with fresh statistics (ANALYZE TABLE) usually within a factor of two of what EXPLAIN
-// ANALYZE counts at stored tables, and no better than the data in the test database is like production's. A LIMIT that
-// ends a scan early is counted only where the server's own row estimate reflects it, so that such a figure is an upper bound.
+// ANALYZE counts at stored tables, and no better than the data in the test database is like production's. A LIMIT counts
+// where it surely ends a scan early: one table, no condition, nothing aggregated, or an order that an index gives; elsewhere
+// the figure is an upper bound.
 package explainguard

@@ -340,3 +340,21 @@ func TestExplainFallsBackToV1(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, 6000, explainguard.Measure(p).Total, 100)
 }
+
+// When the context ends, the session is put back all the same, under a deadline of its own.
+func TestExplainPutsTheSessionBackAfterTheContextEnded(t *testing.T) {
+	db, mock, err := sqlmock.New()
+	require.NoError(t, err)
+	mock.ExpectQuery("SHOW SESSION VARIABLES").WillReturnRows(sqlmock.NewRows([]string{"Variable_name", "Value"}).
+		AddRow("version", "9.7.4").AddRow("lock_wait_timeout", "50"))
+	mock.ExpectExec("SET SESSION lock_wait_timeout = 1").WillReturnResult(sqlmock.NewResult(0, 0))
+	mock.ExpectPrepare("EXPLAIN FORMAT=JSON").ExpectQuery().WillDelayFor(time.Minute).WillReturnRows(sqlmock.NewRows([]string{"EXPLAIN"}))
+	mock.ExpectExec("SET SESSION lock_wait_timeout = 50").WillDelayFor(50 * time.Millisecond).WillReturnResult(sqlmock.NewResult(0, 0))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = explainguard.Explain(ctx, db, "SELECT * FROM t")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, mock.ExpectationsWereMet())
+	require.Equal(t, 1, db.Stats().OpenConnections, "a session that was put back serves others")
+	_ = db.Close()
+}

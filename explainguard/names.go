@@ -15,7 +15,8 @@ type selectNames struct {
 	alias  string       // of a derived table
 	cte    string
 	tables []tableName
-	limit  string // what stands after LIMIT, "" for none
+	limit  float64 // LIMIT and OFFSET together; 0 for none, or for one that is not this select's alone
+	whole  bool    // every row may be needed whatever the limit: DISTINCT, HAVING, or anything computed in the select list
 }
 
 type tableName struct{ schema, table, alias string }
@@ -24,6 +25,7 @@ type tableName struct{ schema, table, alias string }
 type frame struct {
 	current *selectNames // the select being read at this level
 	from    bool         // inside its FROM clause
+	list    bool         // inside its select list
 	opened  []*selectNames
 	cte     string // the name before AS (
 }
@@ -73,6 +75,9 @@ func (r *nameReader) step() {
 	case c == '(':
 		f := r.top()
 		inFrom := f.from && (r.prev == "from" || r.prev == "join" || r.prev == "(" || r.prev == "," || r.prev == "lateral")
+		if f.list && f.current != nil {
+			f.current.whole = true // an aggregate, perhaps
+		}
 		f2 := frame{current: f.current, from: inFrom}
 		if r.prev == "as" {
 			f2.cte = r.ident
@@ -141,7 +146,7 @@ func (r *nameReader) word(w string) {
 	f := r.top()
 	switch w {
 	case "from", "update", "into":
-		f.from = true
+		f.from, f.list = true, false
 		r.prev = "from"
 	case "join", "straight_join":
 		r.prev = "join"
@@ -152,20 +157,55 @@ func (r *nameReader) word(w string) {
 		if w != "on" {
 			f.from = false
 		}
+		if f.current != nil && w == "having" {
+			f.current.whole = true
+		}
+		f.list = w == "select"
 		r.prev = w
+	case "distinct", "sql_calc_found_rows":
+		if f.current != nil {
+			f.current.whole = true
+		}
 	case "limit":
 		f.from = false
-		if f.current != nil {
-			rest := r.text[r.pos:]
-			if i := strings.IndexAny(rest, ")fu"); i >= 0 {
-				rest = rest[:i]
-			}
-			f.current.limit = strings.TrimSpace(rest)
+		if f.current != nil && len(f.opened) == 1 { // else it may be a union's
+			f.current.limit = limitOf(r.text[r.pos:])
 		}
 		r.prev = w
 	default:
 		r.prev = w
 	}
+}
+
+// limitOf reads "10" or "20,10" at the start of a text, as the sum.
+func limitOf(text string) (sum float64) {
+	var n float64
+	for _, c := range strings.TrimLeft(text, " ") {
+		switch {
+		case c >= '0' && c <= '9':
+			n = n*10 + float64(c-'0')
+		case c == ',':
+			sum, n = sum+n, 0
+		default:
+			return sum + n
+		}
+	}
+	return sum + n
+}
+
+// stopEarly takes a LIMIT into account where it surely ends a scan: one table, read whole, no condition, nothing computed.
+// The server's own estimate does not, other than for scans in index order.
+func (b *Block) stopEarly(s *selectNames) {
+	n := b.Root
+	for n != nil && (n.Op == OpLimit || n.Op == OpStream) && len(n.Inputs) == 1 && len(n.Blocks) == 0 {
+		n = n.Inputs[0]
+	}
+	if s.limit <= 0 || s.whole || len(s.tables) != 1 || n == nil || n.Op != OpAccess || !n.Base || len(n.Conditions)+len(n.Blocks) > 0 ||
+		n.Access != AccessTableScan && n.Access != AccessIndexScan || n.Rows != n.Read {
+		return
+	}
+	n.Read = min(n.Read, s.limit)
+	n.Rows = n.Read
 }
 
 // identifier reads `a`.`b`.`c` and, in a FROM clause, the alias after it.
@@ -252,6 +292,7 @@ func (p *Plan) nameBlock(b *Block, s *selectNames, text names) {
 			b.CTE = s.cte
 		}
 		p.nameTables(b, s)
+		b.stopEarly(s)
 	}
 	arms := 0
 	for _, in := range b.Blocks() {

@@ -118,6 +118,37 @@ func TestDerivedFilterByThePlanAlone(t *testing.T) {
 	}
 }
 
+// The server's text is not always SQL, and joins say less than they seem to.
+func TestDerivedFilterReadsTheServersWords(t *testing.T) {
+	const st = "(/* select#2 */ select `c`.`id` AS `customer_id`,count(0) AS `n` from `d`.`customers` `c` where (`c`.`tenant_id` = 1) group by `c`.`id`) `st`"
+	for name, c := range map[string]struct {
+		text string
+		want explainguard.Verdict
+	}{
+		"join":              {"select 1 from `d`.`customers` join " + st + " where ((`st`.`customer_id` = `customers`.`id`) and (`customers`.`id` in (1,2)))", explainguard.Fail},
+		"by a constant":     {"select 1 from " + st + " where (`st`.`customer_id` = <cache>(7))", explainguard.Fail},
+		"multiple equal":    {"select 1 from `d`.`customers` join " + st + " where multiple equal(7, `customers`.`id`, `st`.`customer_id`)", explainguard.Fail},
+		"semi join":         {"select 1 from " + st + " semi join (`d`.`customers`) where ((`st`.`customer_id` = `customers`.`id`) and (`customers`.`id` in (1,2)))", explainguard.Fail},
+		"left join":         {"select 1 from `d`.`customers` left join " + st + " on((`st`.`customer_id` = `customers`.`id`)) where (`customers`.`id` in (1,2))", explainguard.Fail},
+		"on the outer side": {"select 1 from " + st + " left join `d`.`customers` on(((`st`.`customer_id` = `customers`.`id`) and (`customers`.`id` in (1,2)))) where true", explainguard.Pass},
+		"anti join":         {"select 1 from " + st + " anti join (`d`.`customers`) on(((`st`.`customer_id` = `customers`.`id`) and (`customers`.`id` in (1,2)))) where true", explainguard.Pass},
+		"not in":            {"select 1 from " + st + " where (`st`.`customer_id` not in (1,2))", explainguard.Pass},
+		"or":                {"select 1 from " + st + " where ((`st`.`customer_id` in (1,2)) or (`st`.`n` = 3))", explainguard.Pass},
+		"a range":           {"select 1 from " + st + " where (`st`.`customer_id` > 7)", explainguard.Pass},
+		"an aggregate":      {"select 1 from " + st + " where (`st`.`n` = 7)", explainguard.Pass},
+		"another column":    {"select 1 from `d`.`customers` join " + st + " where ((`st`.`n` = `customers`.`id`) and (`customers`.`id` in (1,2)))", explainguard.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := explainguard.Parse(plans(t)["bad.v2"])
+			require.NoError(t, err)
+			p.Rewritten = "/* select#1 */ " + c.text
+			r := (&explainguard.Guard{Rules: []*explainguard.Rule{explainguard.DerivedFilter}}).Judge(p)
+			require.Equal(t, c.want, r.Verdict, r)
+			require.NotContains(t, r.String(), "judged by the plan alone")
+		})
+	}
+}
+
 func TestRowsBudget(t *testing.T) {
 	db := shop.open(t, nil)
 	check := func(budget explainguard.Budget, query string) *explainguard.Report {
