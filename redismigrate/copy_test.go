@@ -14,6 +14,7 @@ import (
 )
 
 func TestCopyKeepsExpiriesExactly(t *testing.T) {
+	target := own(t)
 	for name, args := range map[string][]string{
 		"PEXPIRETIME":            nil,
 		"TIME and PTTL (pre-7)":  {"--rename-command", "PEXPIRETIME", ""},
@@ -21,8 +22,9 @@ func TestCopyKeepsExpiriesExactly(t *testing.T) {
 		"no courtesy of NOTOUCH": {"--rename-command", "CLIENT", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			source, target := own(t, args...), own(t)
+			source := own(t, args...)
 			ctx := t.Context()
+			require.NoError(t, target.Client.FlushAll(ctx).Err())
 			pipe := source.Client.Pipeline()
 			for i := range 3000 {
 				key := fmt.Sprintf("session:%d", i)
@@ -125,7 +127,9 @@ func TestCopyOfKeysThatExpireMeanwhile(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, r.Gone)
 	require.True(t, r.Complete)
-	require.Equal(t, r.Copied, target.Client.DBSize(ctx).Val(), "only what is there is counted as copied")
+	require.GreaterOrEqual(t, r.Copied, target.Client.DBSize(ctx).Val()) // a few were copied in their last millisecond
+	require.LessOrEqual(t, r.Copied+r.Gone, int64(2001))
+	require.Less(t, r.Copied, int64(1500), "what had expired is not counted as copied")
 	require.Equal(t, source.Client.PExpireTime(ctx, "session:stays").Val(), target.Client.PExpireTime(ctx, "session:stays").Val())
 }
 

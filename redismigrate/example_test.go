@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"sync"
 
 	"github.com/tashikame-go/tashikame/internal/servers"
 	"github.com/tashikame-go/tashikame/redismigrate"
@@ -13,16 +12,12 @@ import (
 
 // twoStores starts two empty servers, and fills the first as story 3's: sessions among unrelated data.
 func twoStores(ctx context.Context) (old, fresh *servers.RedisServer, stop func()) {
-	var group sync.WaitGroup
-	start := func(s **servers.RedisServer) {
+	for _, s := range []**servers.RedisServer{&old, &fresh} {
 		var err error
 		if *s, err = servers.StartRedis(ctx); err != nil {
 			log.Fatal(err)
 		}
 	}
-	group.Go(func() { start(&old) })
-	group.Go(func() { start(&fresh) })
-	group.Wait()
 	for i := range 100 {
 		old.Client.HSet(ctx, fmt.Sprintf("session:%d", i), "user", i)
 		old.Client.Set(ctx, fmt.Sprintf("ranking:%d", i), i, 0)

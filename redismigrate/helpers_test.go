@@ -28,14 +28,10 @@ func own(t *testing.T, args ...string) *servers.RedisServer {
 	return servers.OwnRedis(t, append([]string{"--enable-debug-command", "yes", "--save", ""}, args...)...)
 }
 
-// ownPair starts two servers at the same time.
+// ownPair starts two servers.
 func ownPair(t *testing.T) (source, target *servers.RedisServer) {
 	t.Helper()
-	var group sync.WaitGroup
-	group.Go(func() { source = own(t) })
-	group.Go(func() { target = own(t) })
-	group.Wait()
-	return source, target
+	return own(t), own(t)
 }
 
 // all is an endpoint for every db of a server.

@@ -41,6 +41,7 @@ func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 // Kind says in what way a key differs.
 type Kind string
 
+// The kinds of differences.
 const (
 	Missing   Kind = "missing" // selected and on the source, not on the target
 	Extra     Kind = "extra"   // on the target, but not selected or not on the source
@@ -245,7 +246,7 @@ func (v *verifier) run(ctx context.Context, m Move) error {
 // sameDBs refuses endpoints that name different dbs.
 func sameDBs(m Move) error {
 	if m.From == nil || m.To == nil {
-		return errors.New("From and To must both be set")
+		return errors.New("the move needs both From and To")
 	}
 	from, err := m.From.options()
 	if err != nil {

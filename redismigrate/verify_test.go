@@ -192,7 +192,7 @@ func TestVerifySaysUnknownWhenItCannotTell(t *testing.T) {
 	_, err = Verify(ctx, Move{all(source), &Endpoint{URL: target.URL}, everything}, VerifyOptions{})
 	require.ErrorContains(t, err, "the source names all dbs but the target db 0")
 	_, err = Verify(ctx, Move{Keys: everything}, VerifyOptions{})
-	require.ErrorContains(t, err, "From and To must both be set")
+	require.ErrorContains(t, err, "the move needs both From and To")
 }
 
 func TestVerifyTakesNoExpiryForADifference(t *testing.T) {
