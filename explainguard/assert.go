@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 )
 
 // Guard judges statements by their plans. The zero Guard needs nothing but a DB.
@@ -16,9 +15,6 @@ type Guard struct {
 	Rules  []*Rule // nil: DefaultRules()
 	Format Format  // FormatUnknown (the default): the best that the server offers
 }
-
-// assertTimeout bounds Assert, which has no other deadline than the test's.
-const assertTimeout = time.Minute
 
 // Check explains a statement with these arguments and judges its plan. The statement is never run.
 //
@@ -52,9 +48,7 @@ func (g *Guard) Judge(p *Plan) *Report {
 // be judged. The test goes on. It returns the plan, or an empty one if there is none, never nil.
 func (g *Guard) Assert(tb testing.TB, query string, args ...any) *Plan {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), assertTimeout)
-	defer cancel()
-	r, _ := g.Check(ctx, query, args...) // an error is among the report's reasons
+	r, _ := g.Check(tb.Context(), query, args...) // an error is among the report's reasons
 	if !r.Passed() {
 		tb.Errorf("%s", r)
 	}

@@ -32,6 +32,7 @@ func Explain(ctx context.Context, db Conner, query string, args ...any) (*Plan, 
 }
 
 const (
+	explainTimeout = time.Minute // for a context without a deadline
 	restoreTimeout = 5 * time.Second
 	// MySQL runs constant subqueries while it plans; this bounds them.
 	planningTimeout = 10 * time.Second
@@ -44,10 +45,11 @@ const (
 // sql_notes and max_error_count, without which the server keeps the rewritten statement to itself; and
 // transaction_read_only, since MySQL does run constant subqueries, and functions in them, while it plans. MySQL refuses EXPLAIN of a
 // writing statement in a read-only session, so such a statement is explained inside a transaction that is rolled back.
-// All of it is put back, also when the context has ended; a connection on which that fails is closed.
+// All of it is put back, also when the context has ended; a connection on which that fails is closed, and so is one on
+// which planning may have left a mark that cannot be taken back (GET_LOCK, LAST_INSERT_ID(…), a user variable).
 //
 // The statement travels as a prepared one, so that the server itself refuses a second statement, and arguments are the real
-// ones. Errors name what to do; a statement for which there are no plans gives ErrNotExplainable, before the server sees it.
+// ones. All of it takes at most a minute, also when the context has no deadline. Errors name what to do; a statement for which there are no plans gives ErrNotExplainable, before the server sees it.
 func (e Explainer) Explain(ctx context.Context, query string, args ...any) (*Plan, error) {
 	p, err := e.explain(ctx, query, args)
 	if err != nil {
@@ -64,11 +66,19 @@ func (e Explainer) explain(ctx context.Context, query string, args []any) (_ *Pl
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
 	conn, err := e.DB.Conn(ctx)
 	if err != nil {
-		return nil, explained(ctx, "connect to the server", err)
+		err = explained(ctx, "connect to the server", err)
+		if pool, ok := e.DB.(*sql.DB); ok && ctx.Err() != nil {
+			if st := pool.Stats(); st.MaxOpenConnections > 0 && st.InUse >= st.MaxOpenConnections {
+				err = fmt.Errorf("%w (all %d connections that SetMaxOpenConns allows are in use)", err, st.MaxOpenConnections)
+			}
+		}
+		return nil, err
 	}
-	s := session{conn: conn}
+	s := session{conn: conn, spoilt: stmt.marksSession}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
 	if err := s.open(ctx, stmt.readOnly); err != nil {
 		return nil, err
@@ -306,15 +316,15 @@ func (s *session) warnings(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// probeEmpty asks whether tables of which the optimizer expects next to nothing hold any row at all. An estimate over
-// an empty table says nothing about production, so such a plan is not judged.
+// probeEmpty asks whether the tables that the statement reads hold any row at all. An estimate over an empty table says
+// nothing about production (each value of an IN list counts as one row there), so such a plan is not judged.
 func (s *session) probeEmpty(ctx context.Context, p *Plan) error {
 	var names, probes []string
 	seen := map[string]bool{}
 	for _, b := range p.Blocks() {
 		for _, n := range b.Accesses() {
 			name := quoteName(n.Schema, n.Table)
-			if !n.Base || n.Read > 1 || seen[name] || n.Schema == "" || systemSchema[strings.ToLower(n.Schema)] {
+			if !n.Base || seen[name] || n.Schema == "" || systemSchema[strings.ToLower(n.Schema)] {
 				continue
 			}
 			seen[name] = true

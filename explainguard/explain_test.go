@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tashikame-go/tashikame/explainguard"
+	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
 // mustNotPass checks what every failure has in common: an error, an Unanalysable report that says the same, and a failed
@@ -67,6 +68,18 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 		defer cancel()
 		err = mustNotPass(ctx, t, &explainguard.Guard{DB: bad}, "SELECT 1", "give the context more time")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+	t.Run("no free connection", func(t *testing.T) {
+		one := shop.open(t, nil)
+		one.SetMaxOpenConns(1)
+		tx, err := one.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		defer tx.Rollback()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err = explainguard.Explain(ctx, one, "SELECT 1")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "all 1 connections that SetMaxOpenConns allows are in use")
 	})
 	t.Run("cancelled context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -268,6 +281,26 @@ func TestExplainWritesNothing(t *testing.T) {
 	require.Equal(t, 500, count(t, db, "notes"))
 }
 
+// Functions that planning runs must not leave a lock, or an insert id, to whoever gets the connection next.
+func TestExplainLeavesNoMarkOnTheSession(t *testing.T) {
+	db := shop.open(t, nil)
+	db.SetMaxOpenConns(1)
+	other := shop.open(t, nil)
+	for call, check := range map[string]string{
+		"GET_LOCK('explainguard_test', 1)": "SELECT IS_FREE_LOCK('explainguard_test')",
+		"LAST_INSERT_ID(77)":               "SELECT LAST_INSERT_ID() = 0",
+	} {
+		_, err := explainguard.Explain(t.Context(), db, "SELECT * FROM orders WHERE customer_id = (SELECT MAX("+call+") FROM notes WHERE id < 3)")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { // the server needs a moment to end the session
+			var mine, theirs bool
+			require.NoError(t, db.QueryRowContext(t.Context(), check).Scan(&mine))
+			require.NoError(t, other.QueryRowContext(t.Context(), check).Scan(&theirs))
+			return mine && theirs
+		}, 10*time.Second, 20*time.Millisecond, call)
+	}
+}
+
 func TestExplainTakesOneStatementOnly(t *testing.T) {
 	db := shop.open(t, func(c *mysql.Config) { c.MultiStatements = true })
 	g := &explainguard.Guard{DB: db}
@@ -319,6 +352,62 @@ func TestExplainUsesTheArguments(t *testing.T) {
 	miss, err := explainguard.Explain(t.Context(), db, "SELECT * FROM customers WHERE id = ?", 7_000_000)
 	require.NoError(t, err)
 	require.False(t, miss.Analysable())
+}
+
+// An empty table's estimate says nothing, also where it is more than one row: five values of an index count as five.
+func TestExplainDistrustsEmptyTables(t *testing.T) {
+	s := servers.MySQL(t)
+	_, err := s.DB.ExecContext(t.Context(), "CREATE TABLE `空っぽ` (id INT PRIMARY KEY, k INT, KEY ix_k (k))")
+	require.NoError(t, err)
+	g := &explainguard.Guard{DB: s.DB}
+	check := func() *explainguard.Report {
+		r, err := g.Check(t.Context(), "SELECT * FROM `空っぽ` WHERE k IN (1, 2, 3, 4, 5)")
+		require.NoError(t, err)
+		return r
+	}
+	r := check()
+	require.Equal(t, explainguard.Unanalysable, r.Verdict, r)
+	require.Contains(t, r.Reasons[0].What, "table 空っぽ is empty here")
+	_, err = s.DB.ExecContext(t.Context(), "INSERT INTO `空っぽ` VALUES (1, 1), (2, 2)")
+	require.NoError(t, err)
+	require.Equal(t, explainguard.Pass, check().Verdict)
+}
+
+// The server dies between two calls and comes back: one is Unanalysable, the next as before.
+func TestExplainOverARestart(t *testing.T) {
+	s := servers.OwnMySQL(t)
+	_, err := s.DB.ExecContext(t.Context(), "CREATE TABLE t (id INT PRIMARY KEY)")
+	require.NoError(t, err)
+	_, err = s.DB.ExecContext(t.Context(), "INSERT INTO t VALUES (1)")
+	require.NoError(t, err)
+	g := &explainguard.Guard{DB: s.DB}
+	r, err := g.Check(t.Context(), "SELECT * FROM t")
+	require.NoError(t, err)
+	require.Equal(t, explainguard.Pass, r.Verdict)
+	require.NoError(t, s.Kill())
+	r, err = g.Check(t.Context(), "SELECT * FROM t")
+	require.Error(t, err)
+	require.Equal(t, explainguard.Unanalysable, r.Verdict)
+	require.NoError(t, s.Start())
+	r, err = g.Check(t.Context(), "SELECT * FROM t")
+	require.NoError(t, err)
+	require.Equal(t, explainguard.Pass, r.Verdict)
+}
+
+// With the hypergraph optimizer the server answers in JSON v2 whatever was asked; both names of a plan must do.
+func TestExplainWithTheHypergraphOptimizer(t *testing.T) {
+	db := smartList.open(t, withDefaults("optimizer_switch", "'hypergraph_optimizer=on'"))
+	for _, format := range []explainguard.Format{explainguard.FormatUnknown, explainguard.FormatJSONv1, explainguard.FormatJSONv2} {
+		g := &explainguard.Guard{DB: db, Format: format}
+		r, err := g.Check(t.Context(), query(t, "bad"))
+		require.NoError(t, err)
+		require.Equal(t, explainguard.Fail, r.Verdict, r)
+		require.Equal(t, "st", r.Findings[0].Block.Name)
+		require.Empty(t, r.Reasons)
+		r, err = g.Check(t.Context(), query(t, "good"))
+		require.NoError(t, err)
+		require.Equal(t, explainguard.Pass, r.Verdict, r)
+	}
 }
 
 // JSON v2 leaves out single-table writes and the rows of a COUNT(*): version 1 is asked for those.

@@ -82,6 +82,7 @@ func (r v2) subquery(b *Block, d map[string]any, location string) *Block {
 var v2Plain = map[string]Op{
 	"filter": OpFilter, "sort": OpSort, "limit": OpLimit, "aggregate": OpAggregate, "temp_table_aggregate": OpAggregate,
 	"stream": OpStream, "window": OpWindow, "remove_duplicates": OpDistinct, "remove_duplicates_on_index": OpDistinct,
+	"remove_duplicates_from_groups":  OpDistinct,
 	"materialize_information_schema": OpMaterialize, "materialized_table_function": OpTableFunction,
 	"insert_values": OpWrite, "replace_values": OpWrite, "update_rows": OpWrite, "delete_rows": OpWrite,
 	"scan_new_records": OpRecursiveScan,

@@ -3,6 +3,7 @@ package explainguard
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -19,7 +20,13 @@ var explainable = map[string]bool{
 type statement struct {
 	text     string // without a trailing semicolon
 	readOnly bool
+
+	// marksSession is set when planning might change the session: MySQL runs constant subqueries, with their functions.
+	marksSession bool
 }
+
+// marks are the functions that leave something behind in a session.
+var marks = regexp.MustCompile(`(?i)get_lock|last_insert_id|:=`)
 
 // oneStatement refuses what must not follow the word EXPLAIN: a second statement, a keyword that changes what EXPLAIN
 // does (ANALYZE would run the statement, FOR CONNECTION and INTO are something else), and comments that are code.
@@ -84,7 +91,7 @@ func oneStatement(query string) (statement, error) {
 	if with != "" {
 		readOnly = explainable[with]
 	}
-	return statement{text: strings.TrimSpace(query[:end]), readOnly: readOnly}, nil
+	return statement{text: strings.TrimSpace(query[:end]), readOnly: readOnly, marksSession: marks.MatchString(query)}, nil
 }
 
 func refuse(first string) error {
