@@ -2,6 +2,7 @@ package explainguard
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -378,9 +379,19 @@ func (c *sqlConditions) missing(outer *Block, access *Node, _ *Block) (lack, boo
 			if !ok || s.sharedButWider(access, outer, name) {
 				continue
 			}
-			if column, ok := src.wide(name); ok {
-				return lack{outside: want.column + " " + want.test, column: column, add: column + " " + want.test}, true
+			columns := src.wide(name)
+			if len(columns) == 0 {
+				continue
 			}
+			var add []string
+			for _, column := range columns {
+				add = append(add, column+" "+want.test)
+			}
+			return lack{
+				outside: want.column + " " + want.test,
+				column:  strings.Join(columns, ", nor "),
+				add:     strings.Join(add, "` and, in the other arm of the union, `"),
+			}, true
 		}
 	}
 	return lack{}, false
@@ -429,34 +440,26 @@ func fieldName(f *ast.SelectField) string {
 	return ""
 }
 
-// wide returns the column inside a derived table that stands for one of its own and that nothing narrows there.
-func (src source) wide(name string) (string, bool) {
-	at := -1
-	for i, n := range src.names() {
-		if n == name {
-			at = i
-		}
-	}
+// wide returns the columns inside a derived table that stand for one of its own and that nothing narrows there: one for
+// each arm of a union that lacks a filter.
+func (src source) wide(name string) []string {
+	at := slices.Index(src.names(), name)
 	for _, arm := range src.arms {
 		if at < 0 || at >= len(arm.fields) || arm.closed {
-			return "", false
+			return nil
 		}
 	}
+	var columns []string
 	for _, arm := range src.arms {
 		column := columnOf(arm.fields[at].Expr)
-		if column == "" {
-			continue
-		}
-		if _, narrowed := arm.values[column]; narrowed {
+		if _, narrowed := arm.values[column]; narrowed || column == "" {
 			continue
 		}
 		alias, inner, _ := strings.Cut(column, ".")
-		if deeper := arm.sources[alias]; deeper.arms != nil {
-			if _, wide := deeper.wide(inner); !wide {
-				continue
-			}
+		if deeper := arm.sources[alias]; deeper.arms != nil && len(deeper.wide(inner)) == 0 {
+			continue
 		}
-		return column, true
+		columns = append(columns, column)
 	}
-	return "", false
+	return columns
 }

@@ -100,11 +100,11 @@ type tree struct {
 
 func (t *tree) block(b *Block, indent string) {
 	label := indent + b.Title()
-	if b.Executions > 1 || b.Unbounded {
+	switch {
+	case b.Unbounded:
+		label += ", run until it finds nothing new"
+	case b.Executions > 1:
 		label += ", run " + rows(b.Executions) + " times"
-	}
-	if b.Unbounded {
-		label += " or more"
 	}
 	if b.Message != "" {
 		label += ": " + b.Message

@@ -59,6 +59,10 @@ func TestDerivedFilter(t *testing.T) {
 			"SELECT c.name, s.n FROM customers c JOIN (SELECT customer_id, total n FROM orders WHERE customer_id IN (1, 2, 3) UNION ALL " +
 				"SELECT order_id, qty FROM items) s ON s.customer_id = c.id WHERE c.id IN (1, 2, 3)",
 			"s", "nothing narrows items.order_id"},
+		"union, no arm narrowed": {
+			"SELECT c.name, s.n FROM customers c JOIN (SELECT customer_id, total n FROM orders UNION ALL SELECT order_id, qty FROM items) s " +
+				"ON s.customer_id = c.id WHERE c.id IN (1, 2, 3)",
+			"s", "add `orders.customer_id IN (1, 2, 3)` and, in the other arm of the union, `items.order_id IN (1, 2, 3)` to the WHERE inside s"},
 		"an aggregate over everything is meant": {
 			"SELECT c.name, s.a FROM customers c JOIN (SELECT AVG(total) a FROM orders) s WHERE c.id IN (1, 2, 3)", "", ""},
 		"a window function looks at other rows": {
