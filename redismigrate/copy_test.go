@@ -13,6 +13,15 @@ import (
 	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
+// TestCopy is what a copy does, on one pair of servers that is emptied in between.
+func TestCopy(t *testing.T) {
+	onOnePair(t, map[string]func(t *testing.T, source, target *servers.RedisServer){
+		"copyLeavesWhatIsThereAndNamesWhatDiffers": copyLeavesWhatIsThereAndNamesWhatDiffers,
+		"copyHoldsFewLargeValuesAtATime":           copyHoldsFewLargeValuesAtATime,
+		"copyCancelledMidway":                      copyCancelledMidway,
+	})
+}
+
 func TestCopyKeepsExpiriesExactly(t *testing.T) {
 	target := own(t)
 	for name, args := range map[string][]string{
@@ -67,8 +76,7 @@ func TestCopyKeepsExpiriesExactly(t *testing.T) {
 	}
 }
 
-func TestCopyLeavesWhatIsThereAndNamesWhatDiffers(t *testing.T) {
-	source, target := ownPair(t)
+func copyLeavesWhatIsThereAndNamesWhatDiffers(t *testing.T, source, target *servers.RedisServer) {
 	keep, _ := fillMixed(t, source, 4000)
 	ctx := t.Context()
 	m := Move{all(source), all(target), sessions}
@@ -133,8 +141,7 @@ func TestCopyOfKeysThatExpireMeanwhile(t *testing.T) {
 	require.Equal(t, source.Client.PExpireTime(ctx, "session:stays").Val(), target.Client.PExpireTime(ctx, "session:stays").Val())
 }
 
-func TestCopyHoldsFewLargeValuesAtATime(t *testing.T) {
-	source, target := ownPair(t)
+func copyHoldsFewLargeValuesAtATime(t *testing.T, source, target *servers.RedisServer) {
 	ctx := t.Context()
 	big := strings.Repeat("0123456789abcdef", 3<<16) // 3 MiB, compressible, but not on this wire
 	for i := range 40 {
@@ -184,8 +191,7 @@ func TestCopyStopsWhenTheTargetIsFull(t *testing.T) {
 	require.Zero(t, second.Differs)
 }
 
-func TestCopyCancelledMidway(t *testing.T) {
-	source, target := ownPair(t)
+func copyCancelledMidway(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 6000)
 	unchanged(t, source)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -34,6 +34,18 @@ func ownPair(t *testing.T) (source, target *servers.RedisServer) {
 	return own(t), own(t)
 }
 
+// onOnePair runs tests one after the other on the same two servers, emptied before each: starting servers takes longer than most tests.
+func onOnePair(t *testing.T, tests map[string]func(t *testing.T, source, target *servers.RedisServer)) {
+	t.Helper()
+	source, target := ownPair(t)
+	for name, test := range tests {
+		for _, s := range []*servers.RedisServer{source, target} {
+			require.NoError(t, s.Client.FlushAll(t.Context()).Err())
+		}
+		t.Run(name, func(t *testing.T) { test(t, source, target) })
+	}
+}
+
 // all is an endpoint for every db of a server.
 func all(s *servers.RedisServer) *Endpoint { return &Endpoint{URL: s.URL, AllDBs: true} }
 

@@ -9,11 +9,26 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
+// TestPrune is what a prune does, on one pair of servers that is emptied in between.
+func TestPrune(t *testing.T) {
+	onOnePair(t, map[string]func(t *testing.T, source, target *servers.RedisServer){
+		"pruneOf100000MixedKeys":                      pruneOf100000MixedKeys,
+		"pruneIsOfTheTargetsDBsOnly":                  pruneIsOfTheTargetsDBsOnly,
+		"pruneStoppedMidwayIsFinishedByApplyingAgain": pruneStoppedMidwayIsFinishedByApplyingAgain,
+		"pruneAgainstAWriterThatNeverStops":           pruneAgainstAWriterThatNeverStops,
+		"keysThatExpireMeanwhileAreNoError":           keysThatExpireMeanwhileAreNoError,
+		"discardRemovesTheCanary":                     discardRemovesTheCanary,
+		"plansDoNotDisturbEachOther":                  plansDoNotDisturbEachOther,
+		"thePlanReadsWell":                            thePlanReadsWell,
+	})
+}
+
 // Story 3: a store full of mixed data, restored whole elsewhere, is pruned to its sessions.
-func TestPruneOf100000MixedKeys(t *testing.T) {
-	source, target := ownPair(t)
+func pruneOf100000MixedKeys(t *testing.T, source, target *servers.RedisServer) {
 	keep, drop := fillMixed(t, source, 100_000)
 	require.NoError(t, source.Client.Set(t.Context(), elastiCacheKey, 1, 0).Err())
 	copied(t, source, target)
@@ -63,8 +78,7 @@ func b2i(b bool) int64 {
 	return 0
 }
 
-func TestPruneIsOfTheTargetsDBsOnly(t *testing.T) {
-	source, target := ownPair(t)
+func pruneIsOfTheTargetsDBsOnly(t *testing.T, source, target *servers.RedisServer) {
 	_, drop := fillMixed(t, source, 3000)
 	copied(t, source, target)
 	p, err := PlanPrune(t.Context(), all(source), &Endpoint{URL: target.URL, DBs: []int{1}}, sessions, PruneOptions{})
@@ -82,8 +96,7 @@ func TestPruneIsOfTheTargetsDBsOnly(t *testing.T) {
 	require.Len(t, v.Outside, 2, "what was not looked at is said")
 }
 
-func TestPruneStoppedMidwayIsFinishedByApplyingAgain(t *testing.T) {
-	source, target := ownPair(t)
+func pruneStoppedMidwayIsFinishedByApplyingAgain(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 30_000)
 	copied(t, source, target)
 	unchanged(t, source)
@@ -114,8 +127,7 @@ func TestPruneStoppedMidwayIsFinishedByApplyingAgain(t *testing.T) {
 	verified(t, Move{all(source), all(target), sessions})
 }
 
-func TestPruneAgainstAWriterThatNeverStops(t *testing.T) {
-	source, target := ownPair(t)
+func pruneAgainstAWriterThatNeverStops(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 3000)
 	copied(t, source, target)
 	write := func(opt PruneOptions, pass func(p Progress) bool, n int) (Result, error) {
@@ -156,8 +168,7 @@ func TestPruneAgainstAWriterThatNeverStops(t *testing.T) {
 	verified(t, Move{all(source), all(target), sessions})
 }
 
-func TestKeysThatExpireMeanwhileAreNoError(t *testing.T) {
-	source, target := ownPair(t)
+func keysThatExpireMeanwhileAreNoError(t *testing.T, source, target *servers.RedisServer) {
 	ctx := t.Context()
 	require.NoError(t, source.Client.Set(ctx, "session:1", 1, 0).Err())
 	for i := range 500 {
@@ -180,8 +191,7 @@ func TestKeysThatExpireMeanwhileAreNoError(t *testing.T) {
 	require.Contains(t, r.String(), "gone meanwhile 2")
 }
 
-func TestDiscardRemovesTheCanary(t *testing.T) {
-	source, target := ownPair(t)
+func discardRemovesTheCanary(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 300)
 	copied(t, source, target)
 	unchanged(t, source, target)
@@ -195,8 +205,7 @@ func TestDiscardRemovesTheCanary(t *testing.T) {
 }
 
 // An earlier plan's canary is not a key of the data: it is neither counted nor deleted.
-func TestPlansDoNotDisturbEachOther(t *testing.T) {
-	source, target := ownPair(t)
+func plansDoNotDisturbEachOther(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 300)
 	copied(t, source, target)
 	first, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
@@ -212,8 +221,7 @@ func TestPlansDoNotDisturbEachOther(t *testing.T) {
 	verified(t, Move{all(source), all(target), sessions})
 }
 
-func TestThePlanReadsWell(t *testing.T) {
-	source, target := ownPair(t)
+func thePlanReadsWell(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 400)
 	copied(t, source, target)
 	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})

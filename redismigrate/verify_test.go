@@ -15,6 +15,16 @@ import (
 	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
+// TestVerify is what a verification finds, on one pair of servers that is emptied in between.
+func TestVerify(t *testing.T) {
+	onOnePair(t, map[string]func(t *testing.T, source, target *servers.RedisServer){
+		"verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse": verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse,
+		"verifyOfASplitWantsExactlyTheSelectedKeys":               verifyOfASplitWantsExactlyTheSelectedKeys,
+		"verifySaysUnknownWhenItCannotTell":                       verifySaysUnknownWhenItCannotTell,
+		"verifyTakesNoExpiryForADifference":                       verifyTakesNoExpiryForADifference,
+	})
+}
+
 // Each value large enough that the server keeps it in its large encoding, so that equal values differ in their DUMP, and another small.
 func fillTyped(t *testing.T, s *servers.RedisServer) {
 	ctx := t.Context()
@@ -46,8 +56,7 @@ func fillTyped(t *testing.T, s *servers.RedisServer) {
 	require.NoError(t, s.Client.Set(ctx, "日本語", "値", 0).Err())
 }
 
-func TestVerifyFindsOnePlantedDifferenceOfEachKindAndNothingElse(t *testing.T) {
-	source, target := ownPair(t)
+func verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse(t *testing.T, source, target *servers.RedisServer) {
 	fillTyped(t, source)
 	m := Move{all(source), all(target), everything}
 	copied(t, source, target)
@@ -143,8 +152,7 @@ func errFirst(results ...errer) error {
 	return nil
 }
 
-func TestVerifyOfASplitWantsExactlyTheSelectedKeys(t *testing.T) {
-	source, target := ownPair(t)
+func verifyOfASplitWantsExactlyTheSelectedKeys(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 1200)
 	copied(t, source, target)
 	v, err := Verify(t.Context(), Move{all(source), all(target), sessions}, VerifyOptions{MaxListed: 10})
@@ -156,8 +164,7 @@ func TestVerifyOfASplitWantsExactlyTheSelectedKeys(t *testing.T) {
 	require.Contains(t, v.String(), "extra 900")
 }
 
-func TestVerifySaysUnknownWhenItCannotTell(t *testing.T) {
-	source, target := ownPair(t)
+func verifySaysUnknownWhenItCannotTell(t *testing.T, source, target *servers.RedisServer) {
 	ctx := t.Context()
 	v, err := Verify(ctx, Move{all(source), all(target), sessions}, VerifyOptions{})
 	require.NoError(t, err)
@@ -195,8 +202,7 @@ func TestVerifySaysUnknownWhenItCannotTell(t *testing.T) {
 	require.ErrorContains(t, err, "the move needs both From and To")
 }
 
-func TestVerifyTakesNoExpiryForADifference(t *testing.T) {
-	source, target := ownPair(t)
+func verifyTakesNoExpiryForADifference(t *testing.T, source, target *servers.RedisServer) {
 	ctx := t.Context()
 	for _, s := range []*servers.RedisServer{source, target} {
 		require.NoError(t, s.Client.Set(ctx, "stays", 1, 0).Err())
