@@ -104,6 +104,10 @@ func TestParseRepairsTruncation(t *testing.T) {
 		"filtered 0.00": {nested(
 			`{"table_name": "a", "access_type": "ALL", "rows_examined_per_scan": 5, "rows_produced_per_join": 0, "filtered": "0.00"}`,
 			`{"table_name": "b", "access_type": "ref", "rows_examined_per_scan": 7, "rows_produced_per_join": 0, "filtered": "0.00"}`), 12},
+		"a product that contradicts the table's own count is not believed": {nested(
+			`{"table_name": "a", "access_type": "ALL", "rows_examined_per_scan": 10, "rows_produced_per_join": 10, "filtered": "100.00"}`,
+			`{"table_name": "b", "access_type": "ref", "rows_examined_per_scan": 2, "rows_produced_per_join": 1, "filtered": "100.00"}`,
+			`{"table_name": "c", "access_type": "ref", "rows_examined_per_scan": 1, "rows_produced_per_join": 5000, "filtered": "100.00"}`), 10 + 20 + 40},
 		"a hash join reads its tables once": {nested(
 			`{"table_name": "a", "access_type": "ALL", "rows_examined_per_scan": 1000, "rows_produced_per_join": 1000, "filtered": "100.00"}`,
 			`{"table_name": "b", "access_type": "ALL", "rows_examined_per_scan": 50, "rows_produced_per_join": 5000, "filtered": "10.00", "using_join_buffer": "hash join"}`), 1050},
