@@ -24,8 +24,11 @@ bench: docker ## one line per benchmark, ours beside floor and peer, measured in
 	@grep '^BENCH ' bench.txt
 
 soak: docker ## the long fault runs: fault tests over and over, and the fuzzers
-	go test -race -timeout 60m -count $(SOAKS) -run 'Fault|Kill|Transient|Interlock' ./...
+	go test -race -timeout 90m -count $(SOAKS) -run 'Transient|Kill|Cancel|Midway|Hang|Disguise|Interrupt|Restart|LeftBehind|NeverStops' \
+		./consistency ./explainguard ./redismigrate ./internal/servers
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./explainguard
+	go test -run '^$$' -fuzz '^FuzzVetSQL$$' -fuzztime $(FUZZTIME) ./consistency
+	go test -run '^$$' -fuzz '^FuzzKeyNeverCollides$$' -fuzztime $(FUZZTIME) ./consistency
 
 clean: ## what the targets above have left: tools, results, containers of killed runs
 	rm -rf .bin bench.txt

@@ -67,8 +67,8 @@ func ExampleGuard_Check() {
 // In a test, one line guards a query.
 func ExampleGuard_Assert() {
 	_ = func(t *testing.T) {
-		s := servers.MySQL(t) // your test's database
-		guard := &explainguard.Guard{DB: s.DB}
+		db := servers.MySQL(t).DB // your test's database
+		guard := &explainguard.Guard{DB: db}
 		guard.Assert(t, "SELECT total FROM orders WHERE customer_id = ?", 7)
 	}
 }
