@@ -165,7 +165,7 @@ func TestAServerThatHangsDoesNotHoldUpACancelledJob(t *testing.T) {
 		if p.Job == "prune" && p.DB == 1 && !paused {
 			paused = true
 			require.NoError(t, target.Client.Do(t.Context(), "CLIENT", "PAUSE", 60_000, "ALL").Err())
-			cancel()
+			time.AfterFunc(500*time.Millisecond, cancel) // by then commands are sent that get no answer
 		}
 	}})
 	require.NoError(t, err)

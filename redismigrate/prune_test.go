@@ -1,13 +1,16 @@
 package redismigrate
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tashikame-go/tashikame/internal/servers"
@@ -23,6 +26,7 @@ func TestPrune(t *testing.T) {
 		"keysThatExpireMeanwhileAreNoError":           keysThatExpireMeanwhileAreNoError,
 		"discardRemovesTheCanary":                     discardRemovesTheCanary,
 		"plansDoNotDisturbEachOther":                  plansDoNotDisturbEachOther,
+		"aBatchWhoseAnswerIsLostIsNotRepeated":        aBatchWhoseAnswerIsLostIsNotRepeated,
 		"thePlanReadsWell":                            thePlanReadsWell,
 	})
 }
@@ -233,4 +237,41 @@ func thePlanReadsWell(t *testing.T, source, target *servers.RedisServer) {
 	require.Contains(t, p.Confirmation(), fmt.Sprintf("delete %d keys and keep %d on %s", p.Total().Delete, p.Total().Keep, target.Addr))
 	require.Equal(t, "an empty plan", new(PrunePlan).String())
 	require.Equal(t, 1, strings.Count(text, "\n  total"))
+}
+
+// losesAnswer closes the connection after it has sent the first UNLINK once it is armed, so that the answer is lost.
+type losesAnswer struct {
+	net.Conn
+	armed *atomic.Bool
+}
+
+func (c losesAnswer) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if bytes.Contains(p, []byte("UNLINK")) && c.armed.CompareAndSwap(true, false) {
+		time.Sleep(200 * time.Millisecond) // the server carries it out
+		c.Close()
+	}
+	return n, err
+}
+
+// Repeated, it would be counted as gone although this job deleted it, and the job would look complete.
+func aBatchWhoseAnswerIsLostIsNotRepeated(t *testing.T, source, target *servers.RedisServer) {
+	fillMixed(t, source, 3000)
+	copied(t, source, target)
+	var armed atomic.Bool
+	to := &Endpoint{AllDBs: true, Options: &redis.Options{Addr: target.Addr, Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return losesAnswer{conn, &armed}, err
+	}}}
+	p, err := PlanPrune(t.Context(), all(source), to, sessions, PruneOptions{Batch: 50, Workers: 1})
+	require.NoError(t, err)
+	armed.Store(true)
+	first, err := p.Apply(t.Context(), p.Confirmation())
+	require.ErrorContains(t, err, "UNLINK 50 keys of db 0")
+	require.False(t, first.Complete)
+	second, err := p.Apply(t.Context(), p.Confirmation())
+	require.NoError(t, err)
+	require.Zero(t, first.Gone+second.Gone)
+	require.Equal(t, p.Total().Delete-50, first.Deleted+second.Deleted, "the one batch that nobody can tell of is not claimed")
+	verified(t, Move{all(source), all(target), sessions})
 }
