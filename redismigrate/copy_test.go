@@ -237,3 +237,19 @@ func TestClocksThatAreApartAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "behind")
 }
+
+// A value that is past its time by the target's clock would be answered OK and not be there: it is not counted as copied.
+func TestWhatIsPastByTheTargetsClockIsNotCountedAsCopied(t *testing.T) {
+	source, target := ownPair(t)
+	ctx := t.Context()
+	require.NoError(t, source.Client.Set(ctx, "session:hour", 1, time.Hour).Err())
+	require.NoError(t, source.Client.Set(ctx, "session:day", 1, 24*time.Hour).Err())
+	from, to, err := openPair(ctx, all(source), all(target), "", true)
+	require.NoError(t, err)
+	defer from.close()
+	defer to.close()
+	c := copier{opt: CopyOptions{}.withDefaults(), from: from, to: to, offset: 2 * time.Hour} // as if the target's clock were ahead
+	var tally DBTally
+	require.NoError(t, c.copyGroup(ctx, &tally, group{keys: []string{"session:hour", "session:day", "session:none"}}))
+	require.Equal(t, Tally{Copied: 1, Gone: 2}, tally.Tally)
+}
