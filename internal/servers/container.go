@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	dockercontainer "github.com/moby/moby/api/types/container"
@@ -92,13 +93,18 @@ func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context,
 	return c, addr, nil
 }
 
+// quiet sets testcontainers up, before its first use and once: servers may be started side by side. The watchdog does the work of
+// its reaper, whose image needs a registry.
+var quiet = sync.OnceFunc(func() {
+	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+	tclog.SetDefault(tclog.NewNoopLogger())
+})
+
 // dockerAnswers reports in plain words what to do when there is no Docker.
 func dockerAnswers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	// The watchdog does the reaper's work, and the reaper's image needs a registry. Both are read once, at first use.
-	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-	tclog.SetDefault(tclog.NewNoopLogger())
+	quiet()
 	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err == nil {
 		defer docker.Close()

@@ -2,8 +2,10 @@ package servers_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tashikame-go/tashikame/internal/servers"
@@ -88,4 +90,18 @@ func TestARedisIsRestoredFromASnapshotOfAnother(t *testing.T) {
 	keys, err := to.Client.Keys(ctx, "*").Result()
 	require.NoError(t, err)
 	require.Equal(t, []string{"k"}, keys)
+}
+
+func TestServersMayBeStartedSideBySide(t *testing.T) {
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			s, err := servers.StartRedis(t.Context())
+			if assert.NoError(t, err) {
+				assert.NoError(t, s.Client.Ping(t.Context()).Err())
+				assert.NoError(t, s.Close())
+			}
+		})
+	}
+	group.Wait()
 }

@@ -20,7 +20,6 @@ import (
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
-	tclog "github.com/testcontainers/testcontainers-go/log"
 )
 
 // labelSession marks our containers with the process that they belong to; `make clean` looks for it too.
@@ -155,7 +154,7 @@ func (l leftover) remove(ctx context.Context) error {
 // removeContainers removes the session's containers. A container whose creation was under way when we died may appear
 // late, so it looks again until there was nothing twice.
 func removeContainers(ctx context.Context, session string) error {
-	tclog.SetDefault(tclog.NewNoopLogger())
+	quiet()
 	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
 		return nil // no Docker, no containers
