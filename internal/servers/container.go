@@ -44,7 +44,7 @@ type containerSpec struct {
 }
 
 // run starts a container and waits until ping accepts one of its addresses, which it returns.
-func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context, addr string) error) (_ *container, addr string, err error) {
+func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context, addr string) error) (*container, string, error) {
 	if err := dockerAnswers(ctx); err != nil {
 		return nil, "", err
 	}
@@ -56,19 +56,39 @@ func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context,
 	if err != nil {
 		return nil, "", err
 	}
+	c, err := create(ctx, name, dog.session, spec)
+	for range 3 {
+		// Between our choice of a port and Docker's use of it somebody else may have taken it.
+		if err == nil || !strings.Contains(err.Error(), "already allocated") && !strings.Contains(err.Error(), "already in use") {
+			break
+		}
+		c, err = create(ctx, name, dog.session, spec)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("start a container of %s: %w", name, err)
+	}
+	addr, err := c.waitFor(ctx, ping)
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("%s: %w", name, err), c.remove(ctx))
+	}
+	return c, addr, nil
+}
+
+// create creates and starts a container.
+func create(ctx context.Context, image, session string, spec containerSpec) (_ *container, err error) {
 	c := &container{port: spec.port}
 	if spec.own {
 		if c.fixed, err = freePort(); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 	}
 	c.Container, err = testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
 		ContainerRequest: testcontainers.ContainerRequest{
-			Image:        name,
+			Image:        image,
 			Env:          spec.env,
 			Cmd:          spec.args,
 			ExposedPorts: []string{spec.port + "/tcp"},
-			Labels:       map[string]string{labelSession: dog.session},
+			Labels:       map[string]string{labelSession: session},
 			HostConfigModifier: func(config *dockercontainer.HostConfig) {
 				if c.fixed != "" { // Docker chooses another port at every start, unless it is told one
 					config.PortBindings = network.PortMap{
@@ -80,17 +100,10 @@ func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context,
 		Started: true,
 		Logger:  tclog.NewNoopLogger(),
 	})
-	if err != nil {
-		if c.Container != nil {
-			err = errors.Join(err, c.remove(ctx))
-		}
-		return nil, "", fmt.Errorf("start a container of %s: %w", name, err)
+	if err != nil && c.Container != nil {
+		err = errors.Join(err, c.remove(ctx))
 	}
-	addr, err = c.waitFor(ctx, ping)
-	if err != nil {
-		return nil, "", errors.Join(fmt.Errorf("%s: %w", name, err), c.remove(ctx))
-	}
-	return c, addr, nil
+	return c, err
 }
 
 // quiet sets testcontainers up, before its first use and once: servers may be started side by side. The watchdog does the work of
