@@ -26,9 +26,9 @@ bench: docker ## one line per benchmark, ours beside floor and peer, measured in
 soak: docker ## the long fault runs: fault tests over and over, and the fuzzers
 	go test -race -timeout 90m -count $(SOAKS) -run 'Transient|Kill|Cancel|Midway|Hang|Disguise|Interrupt|Restart|LeftBehind|NeverStops' \
 		./consistency ./explainguard ./redismigrate ./internal/servers
-	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./explainguard
-	go test -run '^$$' -fuzz '^FuzzVetSQL$$' -fuzztime $(FUZZTIME) ./consistency
-	go test -run '^$$' -fuzz '^FuzzKeyNeverCollides$$' -fuzztime $(FUZZTIME) ./consistency
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./explainguard
+	go test -run '^$$' -fuzz '^FuzzVetSQL$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./consistency
+	go test -run '^$$' -fuzz '^FuzzKeyNeverCollides$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 100x ./consistency
 
 clean: ## what the targets above have left: tools, results, containers of killed runs
 	rm -rf .bin bench.txt
