@@ -22,6 +22,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 case "$server:$version" in
 	mysql:9.7) suite=sid packages=mysql-server-core,mysql-client-core,tzdata check="mysqld --version" ;;
 	redis:8.0) suite=trixie packages=redis-server check="redis-server --version" ;;
+	redis:7.0) suite=bookworm packages=redis-server check="redis-server --version" ;;
 	*) die "no recipe for $server $version; name an image that can be pulled or is already here (TASHIKAME_MYSQL_IMAGE, TASHIKAME_REDIS_IMAGE)" ;;
 esac
 
