@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // Conner gives connections; *sql.DB does.
@@ -358,35 +356,4 @@ var systemSchema = map[string]bool{"mysql": true, "information_schema": true, "p
 func quoteName(schema, table string) string {
 	q := func(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 	return q(schema) + "." + q(table)
-}
-
-// explained adds the way out to a server's error.
-func explained(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w; give the context more time, or look why the server does not answer", doing, errors.Join(context.Cause(ctx), err))
-	}
-	var my *mysql.MySQLError
-	if !errors.As(err, &my) {
-		return fmt.Errorf("%s: %w; check that the address in the DSN is right and that MySQL answers there", doing, err)
-	}
-	hint := map[uint16]string{
-		1044: "the account may not use this database; grant it, or use another account",
-		1045: "check user and password in the DSN",
-		1049: "the DSN names a database that does not exist; create it or correct the DSN",
-		1046: "the DSN selects no database; add one, or qualify the tables",
-		1064: "the statement has a syntax error near the place that the server quotes",
-		1142: "EXPLAIN needs the same privileges as the statement itself; grant them on this table",
-		1143: "EXPLAIN needs the same privileges as the statement itself; grant them on this column",
-		1146: "create the table (run the migrations), or select the right database in the DSN",
-		1054: "the schema here differs from what the statement expects; run the migrations",
-		1205: "the table is locked by another session (LOCK TABLES, DDL); wait for it or end it, see SHOW PROCESSLIST",
-		1345: "EXPLAIN of a view needs SHOW VIEW on it and SELECT on its tables; grant them",
-		1792: "a function in the statement writes, and MySQL runs constant subqueries while it plans; such a statement cannot be explained safely",
-		3024: "planning took longer than " + planningTimeout.String() + ": MySQL runs constant subqueries while it plans; make them cheaper",
-		1210: "the number or type of the arguments does not fit the placeholders",
-	}[my.Number]
-	if hint == "" {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	return fmt.Errorf("%s: %w; %s", doing, err, hint)
 }

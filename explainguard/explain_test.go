@@ -86,6 +86,7 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 		cancel()
 		_, err := explainguard.Explain(ctx, db, "SELECT * FROM orders")
 		require.ErrorIs(t, err, context.Canceled)
+		require.EqualError(t, err, "explainguard: explain: connect to the server: context canceled: the caller ended it before the server had answered")
 		r, err := g.Check(ctx, "SELECT * FROM orders")
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, explainguard.Unanalysable, r.Verdict)
@@ -100,7 +101,7 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 		mustNotPass(t.Context(), t, g, "SELECT nothing FROM orders", "nothing", "the schema here differs")
 	})
 	t.Run("missing argument", func(t *testing.T) {
-		mustNotPass(t.Context(), t, g, "SELECT * FROM orders WHERE customer_id = ?", "expected 1 arguments, got 0")
+		mustNotPass(t.Context(), t, g, "SELECT * FROM orders WHERE customer_id = ?", "expected 1 arguments, got 0; pass one argument for each placeholder")
 	})
 	t.Run("missing privilege", func(t *testing.T) {
 		admin := shop.open(t, nil)
