@@ -27,6 +27,9 @@ const labelSession = "io.github.tashikame.session"
 
 const watchdogEnv = "TASHIKAME_SERVERS_WATCHDOG"
 
+// watchdogName is what the watchdog is listed as, so that who kills the tests by their name does not kill it too.
+const watchdogName = "tashikame-watch"
+
 // watchdog is a child process that holds the other end of a pipe. When this process ends, whatever way it ends, the
 // pipe closes and the child removes what is left. It is this very program, started again with an environment
 // variable, so that nothing has to be installed.
@@ -92,6 +95,8 @@ func startWatchdog() (*watchdog, error) {
 	}
 	w := &watchdog{session: rand.Text()}
 	w.cmd = exec.Command(exe)
+	w.cmd.Args[0] = watchdogName
+	w.cmd.SysProcAttr = detached()
 	w.cmd.Env = append(os.Environ(), watchdogEnv+"="+w.session)
 	// `go test` waits until standard error is closed by all: so it ends only when everything has been removed.
 	w.cmd.Stderr = os.Stderr
@@ -112,7 +117,8 @@ func (w *watchdog) remember(l leftover) error {
 
 // watch is the child: it reads what there is to remove until the pipe closes, and removes it.
 func watch(session string, pipe io.Reader) {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE) // ^C reaches the whole process group
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	_ = os.WriteFile("/proc/self/comm", []byte(watchdogName), 0) // Linux only
 	go killOrphan()
 	left := map[leftover]bool{}
 	lines := bufio.NewScanner(pipe)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package servers
 
 import (
@@ -6,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +59,7 @@ func start(t *testing.T, scene string, env []string, command ...string) (cmd *ex
 	command = append(command, exe)
 	cmd = exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), append(env, "TASHIKAME_SERVERS_TEST_SCENE="+scene)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -85,6 +87,8 @@ func TestNothingIsLeftBehindWhateverEndsTheProcess(t *testing.T) {
 		"SIGINT":  func(p *os.Process) error { return p.Signal(os.Interrupt) },
 		"SIGTERM": func(p *os.Process) error { return p.Signal(syscall.SIGTERM) },
 		"panic":   func(*os.Process) error { return nil },
+		// As a runner does whose time is up.
+		"SIGKILL to the process group": func(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) },
 	} {
 		t.Run(scene, func(t *testing.T) {
 			cmd, session, _ := start(t, scene, []string{mysqlDSNEnv + "=", redisURLEnv + "="})
@@ -96,18 +100,6 @@ func TestNothingIsLeftBehindWhateverEndsTheProcess(t *testing.T) {
 			require.Eventually(t, func() bool { return containersOf(t, session) == 0 }, 30*time.Second, 100*time.Millisecond)
 		})
 	}
-}
-
-func TestNothingIsLeftBehindWhenGoTestIsKilled(t *testing.T) {
-	require.NoError(t, dockerAnswers(t.Context()))
-	// A script is listed under its own name: the watchdog takes this one for `go test`.
-	fake := filepath.Join(t.TempDir(), "go")
-	require.NoError(t, os.WriteFile(fake, []byte("#!/bin/sh\n\"$@\"\ntrue\n"), 0o755))
-	cmd, session, _ := start(t, "SIGKILL", []string{mysqlDSNEnv + "=", redisURLEnv + "="}, fake)
-	require.Equal(t, 2, containersOf(t, session))
-	require.NoError(t, cmd.Process.Kill())
-	require.Error(t, cmd.Wait())
-	require.Eventually(t, func() bool { return containersOf(t, session) == 0 }, 30*time.Second, 100*time.Millisecond)
 }
 
 func TestServersByEnvironmentVariableAreLeftAsTheyWere(t *testing.T) {
