@@ -35,7 +35,7 @@ func inconsistency(ctx context.Context, say sayer, db *sql.DB) error {
 			Name:    "orders-without-payment",
 			Owner:   "payments",
 			Runbook: "https://wiki.example/repair-payments",
-			Retry:   &consistency.Retry{Attempts: 3, Delay: 300 * time.Millisecond},
+			Retry:   &consistency.Retry{Attempts: 3, Delay: 300 * time.Millisecond}, // short, for the demo; leave it out: three looks within 30 s
 		},
 		DB: db, // an account that may only SELECT, best on a replica
 		Query: `SELECT o.id, o.customer, o.amount FROM orders o LEFT JOIN payments p ON p.order_id = o.id
