@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,19 +106,20 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 	})
 	t.Run("missing privilege", func(t *testing.T) {
 		admin := shop.open(t, nil)
-		_, err := admin.ExecContext(t.Context(), "CREATE USER 'eg_poor'@'%' IDENTIFIED BY '"+secret+"'")
-		require.NoError(t, err)
-		defer func() {
-			_, err := admin.ExecContext(context.WithoutCancel(t.Context()), "DROP USER 'eg_poor'@'%'")
-			require.NoError(t, err)
-		}()
 		dsn, err := shop.load()
 		require.NoError(t, err)
 		config, err := mysql.ParseDSN(dsn)
 		require.NoError(t, err)
-		_, err = admin.ExecContext(t.Context(), "GRANT SELECT ON `"+config.DBName+"`.notes TO 'eg_poor'@'%'")
+		name := "eg_" + strings.TrimPrefix(config.DBName, "tashikame_") // users are the server's, which others may use too
+		_, err = admin.ExecContext(t.Context(), "CREATE USER '"+name+"'@'%' IDENTIFIED BY '"+secret+"'")
 		require.NoError(t, err)
-		poor := shop.open(t, func(c *mysql.Config) { c.User, c.Passwd = "eg_poor", secret })
+		defer func() {
+			_, err := admin.ExecContext(context.WithoutCancel(t.Context()), "DROP USER '"+name+"'@'%'")
+			require.NoError(t, err)
+		}()
+		_, err = admin.ExecContext(t.Context(), "GRANT SELECT ON `"+config.DBName+"`.notes TO '"+name+"'")
+		require.NoError(t, err)
+		poor := shop.open(t, func(c *mysql.Config) { c.User, c.Passwd = name, secret })
 		mustNotPass(t.Context(), t, &explainguard.Guard{DB: poor}, "SELECT * FROM orders", "orders", "same privileges as the statement")
 		// And one who may only read is enough.
 		r, err := (&explainguard.Guard{DB: poor}).Check(t.Context(), "SELECT * FROM notes")
