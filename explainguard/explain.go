@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,8 +91,8 @@ func (e Explainer) explain(ctx context.Context, query string, args []any) (_ *Pl
 	if err != nil {
 		return nil, err
 	}
-	if e.Format == FormatUnknown && p.Format == FormatJSONv2 && p.wantsV1() {
-		// What version 2 does not show, version 1 does.
+	if e.Format == FormatUnknown && p.Format == FormatJSONv2 && p.v1Shows {
+		// Single-table writes, and the rows of a COUNT(*).
 		if p1, err := s.plan(ctx, FormatJSONv1, stmt.text, args); err == nil && p1.Format == FormatJSONv1 {
 			p = p1
 		} else if err != nil {
@@ -101,22 +103,12 @@ func (e Explainer) explain(ctx context.Context, query string, args []any) (_ *Pl
 	return p, s.probeEmpty(ctx, p)
 }
 
-// wantsV1 reports whether version 2 left something out that version 1 shows: single-table writes, and the rows of a COUNT(*).
-func (p *Plan) wantsV1() bool {
-	for _, r := range p.Unanalysable {
-		if strings.Contains(r.WayOut, "JSON v1") {
-			return true
-		}
-	}
-	return false
-}
-
 // session is a connection with its variables pinned.
 type session struct {
 	conn     *sql.Conn
 	version  string
-	has      map[string]string // the variables as they were
-	restores []string
+	was, now map[string]string // the pinned variables; ON is 1 and OFF is 0, as SET takes them
+	touched  []string          // those that were set, in that order
 	inTx     bool
 	spoilt   bool
 }
@@ -131,25 +123,32 @@ func (s *session) open(ctx context.Context, readOnly bool) error {
 		return explained(ctx, "read the session's variables", err)
 	}
 	defer rows.Close()
-	s.has = map[string]string{}
+	s.was = map[string]string{}
 	for rows.Next() {
 		var name, value string
 		if err := rows.Scan(&name, &value); err != nil {
 			return fmt.Errorf("read the session's variables: %w", err)
 		}
-		s.has[strings.ToLower(name)] = value
+		switch strings.ToUpper(value) {
+		case "ON":
+			value = "1"
+		case "OFF":
+			value = "0"
+		}
+		s.was[strings.ToLower(name)] = value
 	}
 	if err := rows.Err(); err != nil {
 		return explained(ctx, "read the session's variables", err)
 	}
-	s.version = s.has["version"]
+	s.now = maps.Clone(s.was)
+	s.version = s.was["version"]
 	if strings.Contains(strings.ToLower(s.version), "mariadb") {
 		return fmt.Errorf("the server is MariaDB %s, whose plans are not read; explain on MySQL", s.version)
 	}
 	if err := s.set(ctx, "lock_wait_timeout", "1"); err != nil {
 		return err
 	}
-	if now, err := strconv.Atoi(s.has["max_execution_time"]); err == nil && (now == 0 || now > int(planningTimeout.Milliseconds())) {
+	if now, err := strconv.Atoi(s.was["max_execution_time"]); err == nil && (now == 0 || now > int(planningTimeout.Milliseconds())) {
 		if err := s.set(ctx, "max_execution_time", strconv.FormatInt(planningTimeout.Milliseconds(), 10)); err != nil {
 			return err
 		}
@@ -173,54 +172,36 @@ func (s *session) open(ctx context.Context, readOnly bool) error {
 	return nil
 }
 
-// set pins a variable that the server has, and remembers how to put it back.
+// set pins a variable that the server has, and remembers that it must be put back. An older server lacks some.
 func (s *session) set(ctx context.Context, name, value string) error {
-	was, ok := s.has[name]
-	if !ok {
-		return nil // an older server
-	}
-	switch strings.ToUpper(was) {
-	case "ON":
-		was = "1"
-	case "OFF":
-		was = "0"
-	}
-	for _, r := range s.restores {
-		if strings.HasPrefix(r, name+" ") {
-			was = value // it is remembered already
-		}
-	}
-	if was != value {
-		s.restores = append(s.restores, name+" = "+was)
-	} else if !s.changed(name) {
+	if now, ok := s.now[name]; !ok || now == value {
 		return nil
 	}
+	if !slices.Contains(s.touched, name) {
+		s.touched = append(s.touched, name)
+	}
+	s.now[name] = value
 	if _, err := s.conn.ExecContext(ctx, "SET SESSION "+name+" = "+value); err != nil {
 		return explained(ctx, "set the session's "+name, err)
 	}
 	return nil
 }
 
-func (s *session) changed(name string) bool {
-	for _, r := range s.restores {
-		if strings.HasPrefix(r, name+" ") {
-			return true
-		}
-	}
-	return false
-}
-
 // close puts the session back and gives the connection to the pool again, or closes it if that is not possible.
 func (s *session) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 	defer cancel()
-	if s.inTx || s.has["autocommit"] == "OFF" {
+	if s.inTx || s.was["autocommit"] == "0" {
 		if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 			s.spoilt = true
 		}
 	}
-	if len(s.restores) > 0 && !s.spoilt {
-		if _, err := s.conn.ExecContext(ctx, "SET SESSION "+strings.Join(s.restores, ", ")); err != nil {
+	if len(s.touched) > 0 && !s.spoilt {
+		var restore []string
+		for _, name := range s.touched {
+			restore = append(restore, name+" = "+s.was[name])
+		}
+		if _, err := s.conn.ExecContext(ctx, "SET SESSION "+strings.Join(restore, ", ")); err != nil {
 			s.spoilt = true
 		}
 	}
@@ -236,7 +217,7 @@ func (s *session) close(ctx context.Context) error {
 
 // choose settles the format: the wanted one if the server has it.
 func (s *session) choose(want Format) (Format, error) {
-	_, hasV2 := s.has["explain_json_format_version"]
+	_, hasV2 := s.was["explain_json_format_version"]
 	switch want {
 	case FormatUnknown:
 		if hasV2 {

@@ -27,11 +27,17 @@ func (p *Plan) name(text names) {
 	if len(text.selects) == 0 || p.Root == nil {
 		return
 	}
-	byID := map[int]*selectNames{}
-	for _, s := range text.selects {
-		byID[s.id] = s
+	p.nameBlock(p.Root, text.byID(max(p.Root.ID, 1)), text)
+}
+
+// byID returns the select of that number, or nil; 0 is the number of none.
+func (t names) byID(id int) *selectNames {
+	for _, s := range t.selects {
+		if id != 0 && s.id == id {
+			return s
+		}
 	}
-	p.nameBlock(p.Root, byID[max(p.Root.ID, 1)], text)
+	return nil
 }
 
 func (p *Plan) nameBlock(b *Block, s *selectNames, text names) {
@@ -58,11 +64,7 @@ func (p *Plan) nameBlock(b *Block, s *selectNames, text names) {
 func (t names) find(b, outer *Block, s *selectNames, arm int) *selectNames {
 	switch b.Kind {
 	case BlockSubquery, BlockSemijoin:
-		for _, c := range t.selects {
-			if c.id == b.ID && b.ID != 0 {
-				return c
-			}
-		}
+		return t.byID(b.ID)
 	case BlockDerived:
 		for _, c := range t.selects {
 			if b.ID != 0 && c.id == b.ID || b.ID == 0 && c.alias == b.Name && (s == nil || c.outer == s) {
@@ -82,15 +84,8 @@ func (t names) find(b, outer *Block, s *selectNames, arm int) *selectNames {
 			}
 		}
 	case BlockUnionArm:
-		if b.ID != 0 {
-			for _, c := range t.selects {
-				if c.id == b.ID {
-					return c
-				}
-			}
-		}
-		if s == nil {
-			return nil
+		if c := t.byID(b.ID); c != nil || s == nil {
+			return c
 		}
 		// The arms are the selects at the same place as the block's first one.
 		for _, c := range t.selects {

@@ -100,8 +100,7 @@ func (r v1) operator(b *Block, d map[string]any) (n *Node, subqueries []*Block) 
 				subqueries = append(subqueries, r.subquery(b, s, v1Subqueries[key]))
 			}
 		case !v1Figures[key] && holdsNodes(v):
-			r.plan.cannotTell("the plan holds an operator that is not known: "+shorten(key, 40),
-				"please report it with the output of EXPLAIN FORMAT=JSON")
+			r.plan.unknownOperator(shorten(key, 40))
 			u := &Node{Op: Op("unknown: " + shorten(key, 40)), Rows: unknown}
 			if m, ok := v.(map[string]any); ok {
 				u.Inputs = nodes(r.hung(b, m))
@@ -292,7 +291,7 @@ func (r v1) table(b *Block, t map[string]any) *Node {
 			r.materialized(b, n, m)
 		}
 		if b.Message == "" {
-			r.plan.cannotTell("the plan has a table without a name in the "+b.Title(), "please report it with the output of EXPLAIN FORMAT=JSON")
+			r.plan.notKnown("the plan has a table without a name in the " + b.Title())
 		}
 		return n
 	}
@@ -339,8 +338,7 @@ func (r v1) table(b *Block, t map[string]any) *Node {
 	}
 	for _, key := range sorted(t) {
 		if !v1Figures[key] && key != "materialized_from_subquery" && key != "attached_subqueries" && holdsNodes(t[key]) {
-			r.plan.cannotTell("table "+n.Name()+" holds an operator that is not known: "+shorten(key, 40),
-				"please report it with the output of EXPLAIN FORMAT=JSON")
+			r.plan.notKnown("table " + n.Name() + " holds an operator that is not known: " + shorten(key, 40))
 			n.Inputs = append(n.Inputs, &Node{Op: Op("unknown: " + shorten(key, 40)), Rows: unknown})
 		}
 	}
@@ -367,8 +365,7 @@ func (r v1) access(n *Node, t map[string]any) {
 		n.Access = AccessFulltext
 	default:
 		n.Access = Access("unknown: " + shorten(a, 30))
-		r.plan.cannotTell(fmt.Sprintf("table %s is read in a way that is not known: access_type %q", n.Name(), shorten(a, 30)),
-			"please report it with the output of EXPLAIN FORMAT=JSON")
+		r.plan.notKnown(fmt.Sprintf("table %s is read in a way that is not known: access_type %q", n.Name(), shorten(a, 30)))
 	}
 	switch {
 	case t["range_checked_for_each_record"] != nil:

@@ -42,15 +42,17 @@ func (r v2) node(b *Block, d map[string]any) *Node {
 	}
 	for _, key := range sorted(d) {
 		if key != v2Inputs && key != v2SelectList && holdsNodes(d[key]) {
-			r.unknown("operators under " + shorten(key, 40) + " of " + shorten(n.Detail, 60))
+			r.plan.unknownOperator("operators under " + shorten(key, 40) + " of " + shorten(n.Detail, 60))
 			n.Inputs = append(n.Inputs, &Node{Op: Op("unknown: " + shorten(key, 40)), Rows: unknown})
 		}
 	}
 	return n
 }
 
-func (r v2) unknown(what string) {
-	r.plan.cannotTell("the plan holds an operator that is not known: "+what, "please report it with the output of EXPLAIN FORMAT=JSON")
+// leftOut says that version 2 does not show something which version 1 does.
+func (r v2) leftOut(what, wayOut string) {
+	r.plan.v1Shows = true
+	r.plan.cannotTell(what, wayOut)
 }
 
 // children reads the inputs of a node; subqueries in its conditions become blocks.
@@ -127,7 +129,7 @@ func (r v2) operator(b *Block, n *Node, d map[string]any) {
 		n.Op = v2Plain[kind]
 		if n.Op == "" {
 			n.Op = Op("unknown: " + shorten(kind, 40))
-			r.unknown(shorten(kind, 40) + " (" + shorten(n.Detail, 80) + ")")
+			r.plan.unknownOperator(shorten(kind, 40) + " (" + shorten(n.Detail, 80) + ")")
 		}
 		if n.Op == OpLimit {
 			n.limit = math.Max(num(d, "limit"), 0) + math.Max(num(d, "limit_offset"), 0)
@@ -148,7 +150,7 @@ func (r v2) unnamed(b *Block, n *Node, d map[string]any) {
 	switch {
 	case strings.Contains(n.Detail, notExecutable):
 		n.Op = OpNothing
-		r.plan.cannotTell("JSON v2 does not show the plan of this statement ("+notExecutable+")",
+		r.leftOut("JSON v2 does not show the plan of this statement ("+notExecutable+")",
 			"ask for JSON v1, which shows single-table UPDATE and DELETE")
 	case str(d, "semijoin_strategy") == "weedout":
 		n.Op = OpDistinct
@@ -156,7 +158,7 @@ func (r v2) unnamed(b *Block, n *Node, d map[string]any) {
 		n.Op, n.Target, n.Table, n.Schema = OpWrite, true, str(d, "table_name"), str(d, "schema_name")
 	default:
 		n.Op = Op("unknown: " + shorten(n.Detail, 40))
-		r.unknown(shorten(n.Detail, 80))
+		r.plan.unknownOperator(shorten(n.Detail, 80))
 	}
 }
 
@@ -174,8 +176,7 @@ func (r v2) table(b *Block, n *Node, d map[string]any, kind string) {
 	n.passesFor = n.Alias
 	n.Access = v2Access(kind, str(d, "index_access_type"), n.Detail)
 	if strings.HasPrefix(string(n.Access), "unknown") {
-		r.plan.cannotTell("table "+n.Name()+" is read in a way that is not known: "+shorten(n.Detail, 80),
-			"please report it with the output of EXPLAIN FORMAT=JSON")
+		r.plan.notKnown("table " + n.Name() + " is read in a way that is not known: " + shorten(n.Detail, 80))
 	}
 	r.children(b, n, d)
 	if internal := internalTable(n.Table); internal || len(n.Inputs) > 0 {
@@ -188,7 +189,7 @@ func (r v2) table(b *Block, n *Node, d map[string]any, kind string) {
 		n.Read, n.Rows = 1, math.Max(n.Rows, 1)
 	case n.Read < 0:
 		n.Read = 0
-		r.plan.cannotTell("JSON v2 gives no row estimate for table "+n.Name()+" ("+n.Detail+")", "ask for JSON v1, which does")
+		r.leftOut("JSON v2 gives no row estimate for table "+n.Name()+" ("+n.Detail+")", "ask for JSON v1, which does")
 	}
 }
 
@@ -312,11 +313,11 @@ func (r v2) join(b *Block, n *Node, d map[string]any) {
 		n.Join = JoinAnti
 	default:
 		n.Join = JoinInner
-		r.unknown("join of type " + shorten(str(d, "join_type"), 30))
+		r.plan.unknownOperator("join of type " + shorten(str(d, "join_type"), 30))
 	}
 	r.children(b, n, d)
 	if len(n.Inputs) != 2 {
-		r.unknown("a join of " + strconv.Itoa(len(n.Inputs)) + " inputs")
+		r.plan.unknownOperator("a join of " + strconv.Itoa(len(n.Inputs)) + " inputs")
 		return
 	}
 	if n.Hash && n.Join == JoinInner {
@@ -355,7 +356,7 @@ func (r v2) materialize(b *Block, n *Node, d map[string]any) {
 			m.Root = content.Inputs[0]
 		}
 		if len(content.Inputs) > 1 {
-			r.unknown("a materialization of " + strconv.Itoa(len(content.Inputs)) + " inputs")
+			r.plan.unknownOperator("a materialization of " + strconv.Itoa(len(content.Inputs)) + " inputs")
 		}
 	}
 	n.Blocks = []*Block{m}

@@ -41,6 +41,8 @@ type Plan struct {
 	// Unanalysable says why the plan must not be judged as good: it collapsed, or it holds something that is not
 	// understood. Figures of such a plan are lower bounds.
 	Unanalysable []Reason
+
+	v1Shows bool // JSON v2 left something out that JSON v1 shows
 }
 
 // Reason is one cause for a verdict of Unanalysable: what is the matter, and the way out.
@@ -84,6 +86,15 @@ func (p *Plan) cannotTell(what, wayOut string) {
 		}
 	}
 	p.Unanalysable = append(p.Unanalysable, Reason{What: what, WayOut: wayOut})
+}
+
+// notKnown is cannotTell for what this package should know.
+func (p *Plan) notKnown(what string) {
+	p.cannotTell(what, "please report it with the output of EXPLAIN FORMAT=JSON")
+}
+
+func (p *Plan) unknownOperator(what string) {
+	p.notKnown("the plan holds an operator that is not known: " + what)
 }
 
 // BlockKind says where a query block stands in the statement.
