@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -130,6 +131,8 @@ func answers(err error) bool {
 // tashikame:tests:db:<n> holds the session that claimed db n.
 const claimPrefix = "tashikame:tests:db:"
 
+func claim(n int) string { return claimPrefix + strconv.Itoa(n) }
+
 // claimRedis takes an empty db of the server. It refuses a server that holds anything that is not ours.
 func claimRedis(ctx context.Context, url string) (*RedisServer, error) {
 	options, err := redis.ParseURL(url)
@@ -166,8 +169,7 @@ func claimRedis(ctx context.Context, url string) (*RedisServer, error) {
 		}
 	}
 	for n := 1; n < databases; n++ {
-		key := claimPrefix + strconv.Itoa(n)
-		if ok, err := registry.SetNX(ctx, key, dog.session, 0).Result(); err != nil {
+		if ok, err := registry.SetNX(ctx, claim(n), dog.session, 0).Result(); err != nil {
 			return nil, err
 		} else if !ok {
 			continue
@@ -177,19 +179,21 @@ func claimRedis(ctx context.Context, url string) (*RedisServer, error) {
 		client := redis.NewClient(&mine)
 		return &RedisServer{
 			Client: client, Addr: options.Addr, DB: n,
-			URL: strings.TrimSuffix(urlWithoutDB(url), "/") + "/" + strconv.Itoa(n),
-			released: func(ctx context.Context) error {
-				return release(ctx, options, []string{key})
-			},
+			URL:      withDB(url, n),
+			released: func(ctx context.Context) error { return release(ctx, options, n) },
 		}, nil
 	}
 	return nil, fmt.Errorf("all %d dbs of the Redis at %s are taken by tests", databases-1, options.Addr)
 }
 
-func urlWithoutDB(url string) string {
-	scheme, rest, _ := strings.Cut(url, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return scheme + "://" + host
+// withDB returns the URL, which was parsed before, with another db and the same parameters.
+func withDB(redisURL string, n int) string {
+	u, err := url.Parse(redisURL)
+	if err != nil {
+		return redisURL
+	}
+	u.Path = "/" + strconv.Itoa(n)
+	return u.String()
 }
 
 // foreignKeys says in which dbs there are keys that no test run has claimed, or "".
@@ -229,30 +233,18 @@ func foreignKeys(ctx context.Context, registry *redis.Client) (string, error) {
 	return strings.Join(foreign, " · "), nil
 }
 
-// release empties the claimed dbs, and only then gives them back.
-func release(ctx context.Context, options *redis.Options, claims []string) error {
-	for _, key := range claims {
-		n, err := strconv.Atoi(strings.TrimPrefix(key, claimPrefix))
-		if err != nil {
-			return err
-		}
-		o := *options
-		o.DB = n
-		client := redis.NewClient(&o)
-		err = client.FlushDB(ctx).Err()
-		client.Close()
-		if err != nil {
-			return err
-		}
-		o.DB = 0
-		registry := redis.NewClient(&o)
-		err = registry.Del(ctx, key).Err()
-		registry.Close()
-		if err != nil {
-			return err
-		}
+// release empties a claimed db, and only then gives it back.
+func release(ctx context.Context, options *redis.Options, n int) error {
+	mine, registry := *options, *options
+	mine.DB, registry.DB = n, 0
+	client := redis.NewClient(&mine)
+	defer client.Close()
+	if err := client.FlushDB(ctx).Err(); err != nil {
+		return err
 	}
-	return nil
+	claims := redis.NewClient(&registry)
+	defer claims.Close()
+	return claims.Del(ctx, claim(n)).Err()
 }
 
 // releaseRedis releases all dbs that a session still holds.
@@ -271,8 +263,12 @@ func releaseRedis(ctx context.Context, url, session string) error {
 		return err
 	}
 	for _, key := range keys {
+		n, err := strconv.Atoi(strings.TrimPrefix(key, claimPrefix))
+		if err != nil {
+			continue // not a claim
+		}
 		if holder, err := registry.Get(ctx, key).Result(); err == nil && holder == session {
-			if err := release(ctx, options, []string{key}); err != nil {
+			if err := release(ctx, options, n); err != nil {
 				return err
 			}
 		}
