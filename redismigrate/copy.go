@@ -29,19 +29,10 @@ type CopyOptions struct {
 }
 
 func (o CopyOptions) withDefaults() CopyOptions {
-	if o.Batch <= 0 {
-		o.Batch = 500
-	}
-	if o.BatchBytes <= 0 {
-		o.BatchBytes = 4 << 20
-	}
-	if o.Workers <= 0 {
-		o.Workers = 4
-	}
-	o.Workers = min(o.Workers, poolSize/2)
-	if o.MaxSkew <= 0 {
-		o.MaxSkew = 5 * time.Second
-	}
+	o.Batch = orDefault(o.Batch, 500)
+	o.BatchBytes = orDefault(o.BatchBytes, 4<<20)
+	o.Workers = min(orDefault(o.Workers, 4), poolSize/2)
+	o.MaxSkew = orDefault(o.MaxSkew, 5*time.Second)
 	return o
 }
 

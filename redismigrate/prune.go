@@ -29,19 +29,10 @@ type PruneOptions struct {
 }
 
 func (o PruneOptions) withDefaults() PruneOptions {
-	def := func(v *int, d int) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&o.ScanCount, defaultScanCount)
-	def(&o.Batch, 1000)
-	def(&o.Workers, 2)
-	o.Workers = min(o.Workers, poolSize/2)
-	def(&o.MaxPasses, 10)
-	if o.Valid <= 0 {
-		o.Valid = 24 * time.Hour
-	}
+	o.Batch = orDefault(o.Batch, 1000)
+	o.Workers = min(orDefault(o.Workers, 2), poolSize/2)
+	o.MaxPasses = orDefault(o.MaxPasses, 10)
+	o.Valid = orDefault(o.Valid, 24*time.Hour)
 	return o
 }
 

@@ -20,10 +20,7 @@ type walker struct {
 }
 
 func newWalker(s *session, count int) walker {
-	if count <= 0 {
-		count = defaultScanCount
-	}
-	return walker{session: s, count: count}
+	return walker{session: s, count: orDefault(count, defaultScanCount)}
 }
 
 // walk hands every key of one db to fn, in batches, at least once each (SCAN may show a key twice), service keys left out; it returns how

@@ -58,22 +58,11 @@ func Verify(ctx context.Context, m Move, opt VerifyOptions) (*Verification, erro
 }
 
 func (o VerifyOptions) withDefaults() VerifyOptions {
-	if o.TTLTolerance <= 0 {
-		o.TTLTolerance = 50 * time.Millisecond
-	}
-	if o.MaxListed <= 0 {
-		o.MaxListed = 1000
-	}
-	if o.Batch <= 0 {
-		o.Batch = 250
-	}
-	if o.BatchBytes <= 0 {
-		o.BatchBytes = 4 << 20
-	}
-	if o.Workers <= 0 {
-		o.Workers = 4
-	}
-	o.Workers = min(o.Workers, poolSize/2)
+	o.TTLTolerance = orDefault(o.TTLTolerance, 50*time.Millisecond)
+	o.MaxListed = orDefault(o.MaxListed, 1000)
+	o.Batch = orDefault(o.Batch, 250)
+	o.BatchBytes = orDefault(o.BatchBytes, 4<<20)
+	o.Workers = min(orDefault(o.Workers, 4), poolSize/2)
 	return o
 }
 
