@@ -1,12 +1,14 @@
 package servers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,19 +30,23 @@ const (
 // container is one server in Docker.
 type container struct {
 	testcontainers.Container
-	port    string // inside the container, "3306"
-	fixed   string // the host port that stays over restarts; "" for a shared server
-	addr    string // where it answered
+	port    string   // inside the container, "3306"
+	fixed   string   // the host port that stays over restarts; "" for a shared server
+	nodes   []string // the ports of a cluster's nodes, inside and outside
+	addr    string   // where it answered
 	removed bool
 }
 
 // containerSpec says what to run.
 type containerSpec struct {
-	image image
-	port  string
-	env   map[string]string
-	args  []string
-	own   bool // for one test only: its address must survive a restart
+	image      image
+	port       string
+	env        map[string]string
+	entrypoint []string // instead of the image's
+	args       []string
+	files      map[string][]byte // by path in the container, readable by all
+	own        bool              // for one test only: its address must survive a restart
+	nodes      int               // instead of port: so many ports, free ones, the same inside and outside, added to args
 }
 
 // run starts a container and waits until ping accepts one of its addresses, which it returns.
@@ -77,23 +83,46 @@ func run(ctx context.Context, spec containerSpec, ping func(ctx context.Context,
 // create creates and starts a container.
 func create(ctx context.Context, image, session string, spec containerSpec) (_ *container, err error) {
 	c := &container{port: spec.port}
-	if spec.own {
-		if c.fixed, err = freePort(); err != nil {
+	published := network.PortMap{}
+	publish := func(inside, host string) {
+		published[network.MustParsePort(inside+"/tcp")] = []network.PortBinding{{HostPort: host}}
+	}
+	if spec.own || spec.nodes > 0 { // Docker chooses another port at every start, unless it is told one
+		ports, err := freePorts(max(1, spec.nodes))
+		if err != nil {
 			return nil, err
 		}
+		c.fixed = ports[0]
+		if spec.nodes > 0 {
+			c.port, c.nodes = ports[0], ports
+			spec.args = slices.Concat(spec.args, ports)
+		} else {
+			publish(spec.port, c.fixed)
+		}
+		for _, port := range c.nodes {
+			publish(port, port)
+		}
+	}
+	exposed := []string{c.port + "/tcp"}
+	for port := range published {
+		exposed = append(exposed, port.String())
+	}
+	var files []testcontainers.ContainerFile
+	for path, content := range spec.files {
+		files = append(files, testcontainers.ContainerFile{Reader: bytes.NewReader(content), ContainerFilePath: path, FileMode: 0o644})
 	}
 	c.Container, err = testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
 		ContainerRequest: testcontainers.ContainerRequest{
 			Image:        image,
 			Env:          spec.env,
+			Entrypoint:   spec.entrypoint,
 			Cmd:          spec.args,
-			ExposedPorts: []string{spec.port + "/tcp"},
+			Files:        files,
+			ExposedPorts: exposed,
 			Labels:       map[string]string{labelSession: session},
 			HostConfigModifier: func(config *dockercontainer.HostConfig) {
-				if c.fixed != "" { // Docker chooses another port at every start, unless it is told one
-					config.PortBindings = network.PortMap{
-						network.MustParsePort(spec.port + "/tcp"): {{HostPort: c.fixed}},
-					}
+				if len(published) > 0 {
+					config.PortBindings = published
 				}
 			},
 		},
@@ -124,7 +153,7 @@ func dockerAnswers(ctx context.Context) error {
 		_, err = docker.Ping(ctx, client.PingOptions{})
 	}
 	if err != nil {
-		return fmt.Errorf("Docker does not answer (%w); start Docker, or name servers in TASHIKAME_MYSQL_DSN and TASHIKAME_REDIS_URL", err) //nolint:staticcheck // Docker is a name
+		return fmt.Errorf("Docker does not answer (%w); start Docker, or name servers in TASHIKAME_MYSQL_DSN, TASHIKAME_MARIADB_DSN and TASHIKAME_REDIS_URL", err) //nolint:staticcheck // Docker is a name
 	}
 	return nil
 }
@@ -214,14 +243,17 @@ func (c *container) lastWords(ctx context.Context) string {
 	return tail(string(text), 15)
 }
 
-// freePort asks the system for a port that nobody uses now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freePorts asks the system for ports that nobody uses now.
+func freePorts(n int) (ports []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // only at the end: so that each is another one
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+	return ports, nil
 }
 
 func (c *container) kill(ctx context.Context) error {
@@ -267,72 +299,4 @@ func (c *container) remove(ctx context.Context) error {
 	err := c.Terminate(ctx, testcontainers.StopTimeout(0)) // its volumes too
 	c.removed = err == nil
 	return err
-}
-
-// control is what a server of a test's own can be put through. On a shared server every method is an error.
-type control struct {
-	container *container
-	ping      func(ctx context.Context, addr string) error
-}
-
-func (c control) do(what string, f func(ctx context.Context) error) error {
-	if c.container == nil || c.container.fixed == "" {
-		return fmt.Errorf("servers: %s a server that other tests use: take one of your own (OwnMySQL, OwnRedis)", what)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+controlTimeout)
-	defer cancel()
-	if err := f(ctx); err != nil {
-		return fmt.Errorf("servers: %s: %w", what, err)
-	}
-	return nil
-}
-
-// Kill ends the server as a power cut would (SIGKILL). Start brings it back with the data that had reached the disk.
-func (c control) Kill() error { return c.do("kill", c.container.kill) }
-
-// Stop ends the server in good order.
-func (c control) Stop() error {
-	return c.do("stop", func(ctx context.Context) error {
-		timeout := controlTimeout
-		return c.container.Stop(ctx, &timeout)
-	})
-}
-
-// Start starts a killed or stopped server, at the same address, and waits until it answers.
-func (c control) Start() error {
-	return c.do("start", func(ctx context.Context) error {
-		if err := c.container.Start(ctx); err != nil {
-			return err
-		}
-		_, err := c.container.waitFor(ctx, c.ping)
-		return err
-	})
-}
-
-// Exec runs a command inside the server's container and returns what it printed.
-func (c control) Exec(cmd ...string) (out string, err error) {
-	err = c.do("run a command in", func(ctx context.Context) error {
-		out, err = c.container.exec(ctx, cmd)
-		return err
-	})
-	return out, err
-}
-
-// direct returns the server's address on the container network, without Docker's port proxy, where that network can be
-// reached from here, and else its ordinary address.
-func (c control) direct(ordinary string) string {
-	if c.container == nil {
-		return ordinary
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	ip, err := c.container.ContainerIP(ctx)
-	if err != nil || ip == "" {
-		return ordinary
-	}
-	addr := net.JoinHostPort(ip, c.container.port)
-	if answersAt(ctx, addr, c.ping) != nil {
-		return ordinary
-	}
-	return addr
 }

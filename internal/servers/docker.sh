@@ -73,6 +73,7 @@ One of these ways on:
   - if Docker runs elsewhere, say where: DOCKER_HOST=tcp://host:2375 make …;
   - without Docker, most of the tests (not the demo) run on servers of yours, empty ones:
       TASHIKAME_MYSQL_DSN='root:password@tcp(127.0.0.1:3306)/'  TASHIKAME_REDIS_URL='redis://127.0.0.1:6379/0'
-    (own databases are created on that MySQL and dropped again; the Redis must hold no keys).
+      TASHIKAME_MARIADB_DSN='root:password@tcp(127.0.0.1:3307)/'
+    (own databases are created on that MySQL and MariaDB and dropped again; the Redis must hold no keys).
 END
 exit 1

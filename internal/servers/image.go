@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -22,12 +23,21 @@ var imageRecipes embed.FS
 // image names where a server's image comes from.
 type image struct {
 	server  string // the name that a person knows, and the recipe's name: "mysql"
+	from    string // the official repository, where it is not called as the server
 	version string // "9.7": the official tag, and what the local build must state
-	env     string // the environment variable that overrides it
+	env     string // the environment variable that overrides it; "" where a test names the version
 }
 
-func (i image) official() string { return i.server + ":" + i.version }
+func (i image) official() string { return cmp.Or(i.from, i.server) + ":" + i.version }
 func (i image) local() string    { return "tashikame-local/" + i.server + ":" + i.version }
+
+// given is the image that the environment names, or "".
+func (i image) given() string {
+	if i.env == "" {
+		return ""
+	}
+	return os.Getenv(i.env)
+}
 
 const (
 	pullTimeout  = 5 * time.Minute
@@ -46,7 +56,7 @@ func (i image) ensure(ctx context.Context) (string, error) {
 		_, err := docker.ImageInspect(ctx, name)
 		return err == nil
 	}
-	if name := os.Getenv(i.env); name != "" {
+	if name := i.given(); name != "" {
 		if present(name) {
 			return name, nil
 		}
@@ -66,10 +76,14 @@ func (i image) ensure(ctx context.Context) (string, error) {
 	}
 	fmt.Fprintf(os.Stderr, "tashikame: %s cannot be pulled; building %s from Debian packages, once: this takes about a minute\n", i.official(), i.local())
 	if err := i.build(ctx); err != nil {
+		way := fmt.Errorf("load one with docker load, or give one that is here this name with docker tag")
+		if i.env != "" {
+			way = fmt.Errorf("name an image that you can pull in %s, or load one with docker load", i.env)
+		}
 		return "", errors.Join(
 			fmt.Errorf("the image %s cannot be pulled: %w", i.official(), pullErr),
 			fmt.Errorf("and its local equivalent cannot be built: %w", err),
-			fmt.Errorf("name an image that you can pull in %s, or load one with docker load", i.env))
+			way)
 	}
 	return i.local(), nil
 }

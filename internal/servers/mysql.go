@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,11 +17,33 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-var mysqlImage = image{server: "mysql", version: "9.7", env: "TASHIKAME_MYSQL_IMAGE"}
+// mysqlKind is a server that speaks MySQL's protocol, and how it is started.
+type mysqlKind struct {
+	image
+	name     string // as a person writes it
+	dsn      string // the environment variable that names a server which is there already
+	daemon   string
+	password string // the variable by which the image takes root's password
+	args     []string
+	fast     []string // for data that live as long as the tests: no need to wait for the disk
+}
 
 const mysqlDSNEnv = "TASHIKAME_MYSQL_DSN"
 
-// MySQLServer is a database on a real MySQL server; see MySQL and OwnMySQL.
+var mysqlServer = mysqlKind{
+	image:    image{server: "mysql", version: "9.7", env: "TASHIKAME_MYSQL_IMAGE"},
+	name:     "MySQL",
+	dsn:      mysqlDSNEnv,
+	daemon:   "mysqld",
+	password: "MYSQL_ROOT_PASSWORD",
+	args:     []string{"--mysqlx=OFF", "--max-connections=500"},
+	fast: []string{
+		"--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--disable-log-bin",
+		"--innodb-buffer-pool-size=512M", "--innodb-redo-log-capacity=512M",
+	},
+}
+
+// MySQLServer is a database on a real MySQL or MariaDB server; see MySQL, OwnMySQL, MariaDB and OwnMariaDB.
 type MySQLServer struct {
 	control
 	DB       *sql.DB
@@ -40,19 +63,7 @@ func MySQL(tb TB) *MySQLServer {
 // restart and configure it. It writes as durably as MySQL does by default.
 func OwnMySQL(tb TB, args ...string) *MySQLServer {
 	tb.Helper()
-	return given(tb, "an own MySQL", func(ctx context.Context) (*MySQLServer, error) {
-		c, dsn, err := runMySQL(ctx, true, args)
-		if err != nil {
-			return nil, err
-		}
-		s, err := newDatabase(ctx, dsn)
-		if err != nil {
-			return nil, errors.Join(err, c.remove(ctx))
-		}
-		s.control = control{c, pingMySQL(dsn)}
-		s.dropped = c.remove
-		return s, nil
-	})
+	return given(tb, "an own MySQL", func(ctx context.Context) (*MySQLServer, error) { return mysqlServer.startOwn(ctx, args) })
 }
 
 // StartMySQL is MySQL for programs and Examples: close what it returns.
@@ -61,7 +72,22 @@ func StartMySQL(ctx context.Context) (*MySQLServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDatabase(ctx, dsn)
+	return mysqlServer.newDatabase(ctx, dsn)
+}
+
+// startOwn starts a server for one test.
+func (k mysqlKind) startOwn(ctx context.Context, args []string) (*MySQLServer, error) {
+	c, dsn, err := k.run(ctx, true, args)
+	if err != nil {
+		return nil, err
+	}
+	s, err := k.newDatabase(ctx, dsn)
+	if err != nil {
+		return nil, errors.Join(err, c.remove(ctx))
+	}
+	s.control = control{c, pingMySQL(dsn)}
+	s.dropped = c.remove
+	return s, nil
 }
 
 // Direct returns the DSN with the server's address on the container network (see RedisServer.Direct).
@@ -82,43 +108,42 @@ func (s *MySQLServer) Close() error {
 }
 
 // sharedMySQL returns the administrator's DSN, without a database, of the server that all tests of this process use.
-var sharedMySQL = shared(bringUpMySQL)
+var sharedMySQL = shared(mysqlServer.bringUp)
 
-func bringUpMySQL(ctx context.Context) (dsn string, remove func(context.Context) error, err error) {
-	if dsn := os.Getenv(mysqlDSNEnv); dsn != "" {
+func (k mysqlKind) bringUp(ctx context.Context) (dsn string, remove func(context.Context) error, err error) {
+	if dsn := os.Getenv(k.dsn); dsn != "" {
 		config, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return "", nil, fmt.Errorf("%s is not a DSN of the form user:password@tcp(host:port)/: %w", mysqlDSNEnv, err)
+			return "", nil, fmt.Errorf("%s is not a DSN of the form user:password@tcp(host:port)/: %w", k.dsn, err)
 		}
 		config.DBName = ""
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		if err := pingMySQL(config.FormatDSN())(ctx, config.Addr); err != nil {
-			return "", nil, fmt.Errorf("the server of %s (%s) does not let us in: %w", mysqlDSNEnv, config.Addr, err)
+			return "", nil, fmt.Errorf("the server of %s (%s) does not let us in: %w", k.dsn, config.Addr, err)
+		}
+		if err := k.mustBe(ctx, config.FormatDSN(), ""); err != nil {
+			return "", nil, fmt.Errorf("%s: %w", k.dsn, err)
 		}
 		return config.FormatDSN(), func(context.Context) error { return nil }, nil
 	}
-	c, dsn, err := runMySQL(ctx, false, []string{
-		// Its data live as long as the tests: no need to wait for the disk.
-		"--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--disable-log-bin",
-		"--innodb-buffer-pool-size=512M", "--innodb-redo-log-capacity=512M",
-	})
+	c, dsn, err := k.run(ctx, false, k.fast)
 	if err != nil {
 		return "", nil, err
 	}
 	return dsn, c.remove, nil
 }
 
-func runMySQL(ctx context.Context, own bool, args []string) (*container, string, error) {
+func (k mysqlKind) run(ctx context.Context, own bool, args []string) (*container, string, error) {
 	config := mysql.NewConfig()
 	config.User, config.Net, config.Addr = "root", "tcp", "pending"
 	config.Passwd = rand.Text()
 	dsn := config.FormatDSN()
 	c, addr, err := run(ctx, containerSpec{
-		image: mysqlImage,
+		image: k.image,
 		port:  "3306",
-		env:   map[string]string{"MYSQL_ROOT_PASSWORD": config.Passwd},
-		args:  append([]string{"mysqld", "--mysqlx=OFF", "--max-connections=500"}, args...),
+		env:   map[string]string{k.password: config.Passwd},
+		args:  slices.Concat([]string{k.daemon}, k.args, args),
 		own:   own,
 	}, pingMySQL(dsn))
 	if err != nil {
@@ -126,16 +151,18 @@ func runMySQL(ctx context.Context, own bool, args []string) (*container, string,
 	}
 	config.Addr = addr
 	dsn = config.FormatDSN()
-	if os.Getenv(mysqlImage.env) == "" {
-		if err := mustBe(ctx, dsn, mysqlImage.version); err != nil {
-			return nil, "", errors.Join(err, c.remove(ctx))
-		}
+	version := k.version
+	if os.Getenv(k.env) != "" {
+		version = "" // whoever names an image chooses its version
+	}
+	if err := k.mustBe(ctx, dsn, version); err != nil {
+		return nil, "", errors.Join(err, c.remove(ctx))
 	}
 	return c, dsn, nil
 }
 
-// mustBe refuses a server whose version is not what its image's name says.
-func mustBe(ctx context.Context, dsn, version string) error {
+// mustBe refuses a server of the other kind, and one whose version is not what its image's name says ("" for any).
+func (k mysqlKind) mustBe(ctx context.Context, dsn, version string) error {
 	db, err := sql.Open("mysql", dsn)
 	if err != nil {
 		return err
@@ -145,8 +172,15 @@ func mustBe(ctx context.Context, dsn, version string) error {
 	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&found); err != nil {
 		return err
 	}
-	if !strings.HasPrefix(found, version+".") {
-		return fmt.Errorf("the image says MySQL %s, the server %s: remove the image (make clean-images)", version, found)
+	kind := "MySQL"
+	if strings.Contains(found, "MariaDB") {
+		kind = "MariaDB"
+	}
+	if kind != k.name {
+		return fmt.Errorf("%s is wanted, and the server is %s %s", k.name, kind, found)
+	}
+	if version != "" && !strings.HasPrefix(found, version+".") {
+		return fmt.Errorf("the image says %s %s, the server %s: remove the image (make clean-images)", k.name, version, found)
 	}
 	return nil
 }
@@ -170,7 +204,7 @@ func pingMySQL(dsn string) func(ctx context.Context, addr string) error {
 }
 
 // newDatabase creates a database on the server of this DSN.
-func newDatabase(ctx context.Context, dsn string) (*MySQLServer, error) {
+func (k mysqlKind) newDatabase(ctx context.Context, dsn string) (*MySQLServer, error) {
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, err
@@ -181,7 +215,7 @@ func newDatabase(ctx context.Context, dsn string) (*MySQLServer, error) {
 		return nil, err
 	}
 	left := leftover{DSN: dsn, Database: name}
-	foreign := os.Getenv(mysqlDSNEnv) != "" // a container's databases go with it
+	foreign := os.Getenv(k.dsn) != "" // a container's databases go with it
 	if foreign {
 		if err := dog.remember(left); err != nil {
 			return nil, err

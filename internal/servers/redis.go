@@ -2,9 +2,9 @@ package servers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strconv"
@@ -14,18 +14,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var redisImage = image{server: "redis", version: "8.0", env: "TASHIKAME_REDIS_IMAGE"}
+const (
+	redisURLEnv = "TASHIKAME_REDIS_URL"
+	redisPort   = "6379" // in a container
+	dialTimeout = time.Second
+)
 
-const redisURLEnv = "TASHIKAME_REDIS_URL"
-
-// RedisServer is a db on a real Redis server; see Redis and OwnRedis.
+// RedisServer is a db on a real Redis or Valkey server; see Redis, OwnRedis and OwnRedisOf.
 type RedisServer struct {
 	control
 	Client *redis.Client
-	URL    string // redis://…/n
+	URL    string // redis://…/n, or rediss://…/n, which is of no use without TLS
 	Addr   string // host:port
 	DB     int
+	TLS    *tls.Config // trusts the server; nil where it speaks no TLS
 
+	setup    redisSetup
 	released func(context.Context) error
 }
 
@@ -50,17 +54,12 @@ func OwnRedis(tb TB, args ...string) *RedisServer {
 
 // StartRedis is OwnRedis for programs and Examples: close what it returns.
 func StartRedis(ctx context.Context, args ...string) (*RedisServer, error) {
-	c, addr, err := runRedis(ctx, true, args)
-	if err != nil {
-		return nil, err
-	}
-	return &RedisServer{
-		control:  control{c, pingRedis},
-		Client:   redis.NewClient(&redis.Options{Addr: addr}),
-		URL:      "redis://" + addr + "/0",
-		Addr:     addr,
-		released: c.remove,
-	}, nil
+	return StartRedisOf(ctx, RedisKind{}, args...)
+}
+
+// Options returns the options of a client for a db of an own server.
+func (s *RedisServer) Options(db int) *redis.Options {
+	return &redis.Options{Addr: s.Addr, DB: db, TLSConfig: s.TLS}
 }
 
 // Direct returns the server's address (host:port) on the container network, without Docker's port proxy, where that
@@ -84,47 +83,25 @@ func bringUpRedis(ctx context.Context) (url string, remove func(context.Context)
 		}
 		return url, func(context.Context) error { return nil }, nil
 	}
-	c, addr, err := runRedis(ctx, false, []string{"--databases", "1000", "--save", ""})
+	setup, err := RedisKind{}.setup(ctx, false, nil)
+	if err != nil {
+		return "", nil, err
+	}
+	c, addr, err := runRedis(ctx, setup, false, []string{"--databases", "1000", "--save", ""})
 	if err != nil {
 		return "", nil, err
 	}
 	return "redis://" + addr, c.remove, nil
 }
 
-func runRedis(ctx context.Context, own bool, args []string) (*container, string, error) {
-	c, addr, err := run(ctx, containerSpec{
-		image: redisImage,
-		port:  "6379",
-		args:  append([]string{"redis-server"}, args...),
-		own:   own,
-	}, pingRedis)
-	if err != nil || os.Getenv(redisImage.env) != "" {
-		return c, addr, err
-	}
-	client := redis.NewClient(&redis.Options{Addr: addr})
-	defer client.Close()
-	info, err := client.InfoMap(ctx, "server").Result()
-	if err != nil && !answers(err) {
-		return nil, "", errors.Join(err, c.remove(ctx))
-	}
-	if found := info["Server"]["redis_version"]; err == nil && !strings.HasPrefix(found, redisImage.version+".") {
-		return nil, "", errors.Join(fmt.Errorf("the image says Redis %s, the server %s: remove the image (make clean-images)", redisImage.version, found), c.remove(ctx))
-	}
-	return c, addr, nil
-}
-
-func pingRedis(ctx context.Context, addr string) error {
-	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1})
-	defer client.Close()
-	if err := client.Ping(ctx).Err(); !answers(err) {
-		return err
-	}
-	return nil
-}
-
-// answers tells a server that is up from one that is not: one that wants a password is up.
+// answers tells a server that is up from one that is not: one that wants a password, or refuses to be asked, is up.
 func answers(err error) bool {
-	return err == nil || strings.HasPrefix(err.Error(), "NOAUTH") || strings.HasPrefix(err.Error(), "WRONGPASS")
+	return err == nil || strings.HasPrefix(err.Error(), "NOAUTH") || strings.HasPrefix(err.Error(), "WRONGPASS") || strings.HasPrefix(err.Error(), "NOPERM")
+}
+
+// unknown tells that the server has no such command.
+func unknown(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "ERR unknown command")
 }
 
 // Several processes may use one server. Who uses which db is written down in db 0, which no test gets: the key
@@ -274,28 +251,4 @@ func releaseRedis(ctx context.Context, url, session string) error {
 		}
 	}
 	return nil
-}
-
-// Restore makes the server hold what another one holds, the way a managed service does it: it starts anew from a snapshot
-// file of the other. Both must be own ones that keep no append-only file.
-func (s *RedisServer) Restore(from *RedisServer) error {
-	if err := from.Client.Save(context.Background()).Err(); err != nil {
-		return fmt.Errorf("servers: take a snapshot: %w", err)
-	}
-	if err := s.Kill(); err != nil { // unlike Stop, it writes no snapshot of its own
-		return err
-	}
-	err := s.do("restore", func(ctx context.Context) error {
-		snapshot, err := from.container.CopyFileFromContainer(ctx, "/data/dump.rdb")
-		if err != nil {
-			return err
-		}
-		defer snapshot.Close()
-		content, err := io.ReadAll(snapshot)
-		if err != nil {
-			return err
-		}
-		return s.container.CopyToContainer(ctx, content, "/data/dump.rdb", 0o644)
-	})
-	return errors.Join(err, s.Start())
 }

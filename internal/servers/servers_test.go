@@ -11,23 +11,41 @@ import (
 	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
+// kinds are the servers that speak MySQL's protocol.
+var kinds = map[string]struct {
+	shared func(servers.TB) *servers.MySQLServer
+	own    func(servers.TB, ...string) *servers.MySQLServer
+	is     string // in VERSION()
+}{
+	"MySQL":   {servers.MySQL, servers.OwnMySQL, "9."},
+	"MariaDB": {servers.MariaDB, servers.OwnMariaDB, "-MariaDB"},
+}
+
 func TestMySQLGivesEachTestAnEmptyDatabase(t *testing.T) {
-	a, b := servers.MySQL(t), servers.MySQL(t)
-	require.NotEqual(t, a.Database, b.Database)
-	_, err := a.DB.Exec("CREATE TABLE t (id INT PRIMARY KEY)")
-	require.NoError(t, err)
-	var tables int
-	require.NoError(t, b.DB.QueryRow("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&tables))
-	require.Zero(t, tables)
-	require.ErrorContains(t, a.Kill(), "other tests use")
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			a, b := kind.shared(t), kind.shared(t)
+			require.NotEqual(t, a.Database, b.Database)
+			_, err := a.DB.Exec("CREATE TABLE t (id INT PRIMARY KEY)")
+			require.NoError(t, err)
+			var tables int
+			var version string
+			require.NoError(t, b.DB.QueryRow("SELECT VERSION(), COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()").Scan(&version, &tables))
+			require.Zero(t, tables)
+			require.Contains(t, version, kind.is)
+			require.ErrorContains(t, a.Kill(), "other tests use")
+		})
+	}
 }
 
 func TestMySQLIsDroppedWhenTheTestEnds(t *testing.T) {
-	var name string
-	t.Run("user", func(t *testing.T) { name = servers.MySQL(t).Database })
-	var n int
-	require.NoError(t, servers.MySQL(t).DB.QueryRow("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", name).Scan(&n))
-	require.Zero(t, n)
+	for kind, k := range kinds {
+		var name string
+		t.Run(kind, func(t *testing.T) { name = k.shared(t).Database })
+		var n int
+		require.NoError(t, k.shared(t).DB.QueryRow("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", name).Scan(&n))
+		require.Zero(t, n)
+	}
 }
 
 func TestRedisGivesEachTestAnEmptyDB(t *testing.T) {
@@ -67,18 +85,22 @@ func TestOwnRedisKeepsItsAddressAndItsDataOverKillAndStart(t *testing.T) {
 }
 
 func TestOwnMySQLKeepsItsAddressAndItsDataOverKillAndStart(t *testing.T) {
-	own := servers.OwnMySQL(t, "--max-connections=77")
-	_, err := own.DB.Exec("CREATE TABLE t (id INT PRIMARY KEY)")
-	require.NoError(t, err)
-	_, err = own.DB.Exec("INSERT INTO t VALUES (1)")
-	require.NoError(t, err)
-	require.NoError(t, own.Kill())
-	require.Error(t, own.DB.Ping())
-	require.NoError(t, own.Start())
-	var n, connections int
-	require.NoError(t, own.DB.QueryRow("SELECT COUNT(*), @@max_connections FROM t").Scan(&n, &connections))
-	require.Equal(t, 1, n)
-	require.Equal(t, 77, connections)
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			own := kind.own(t, "--max-connections=77")
+			_, err := own.DB.Exec("CREATE TABLE t (id INT PRIMARY KEY)")
+			require.NoError(t, err)
+			_, err = own.DB.Exec("INSERT INTO t VALUES (1)")
+			require.NoError(t, err)
+			require.NoError(t, own.Kill())
+			require.Error(t, own.DB.Ping())
+			require.NoError(t, own.Start())
+			var n, connections int
+			require.NoError(t, own.DB.QueryRow("SELECT COUNT(*), @@max_connections FROM t").Scan(&n, &connections))
+			require.Equal(t, 1, n)
+			require.Equal(t, 77, connections)
+		})
+	}
 }
 
 func TestARedisIsRestoredFromASnapshotOfAnother(t *testing.T) {

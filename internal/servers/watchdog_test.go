@@ -102,6 +102,19 @@ func TestNothingIsLeftBehindWhateverEndsTheProcess(t *testing.T) {
 	}
 }
 
+func TestAClusterIsOneContainerThatTheWatchdogKnows(t *testing.T) {
+	require.NoError(t, dockerAnswers(t.Context()))
+	dog, err := theWatchdog()
+	require.NoError(t, err)
+	before := containersOf(t, dog.session)
+	c, err := StartRedisCluster(t.Context(), RedisKind{Flavour: "valkey", Version: "8.1"})
+	require.NoError(t, err)
+	require.Equal(t, before+1, containersOf(t, dog.session))
+	require.NoError(t, c.KillNode(c.Addrs[0]))
+	require.NoError(t, c.Close())
+	require.Equal(t, before, containersOf(t, dog.session))
+}
+
 func TestServersByEnvironmentVariableAreLeftAsTheyWere(t *testing.T) {
 	own := OwnMySQL(t)
 	ownRedis := OwnRedis(t)
@@ -153,10 +166,11 @@ func TestARedisThatHoldsKeysIsRefusedAndKeepsThem(t *testing.T) {
 }
 
 func TestServersThatDoNotAnswerAreNamedWithoutTheirPasswords(t *testing.T) {
-	port, err := freePort()
+	ports, err := freePorts(1)
 	require.NoError(t, err)
+	port := ports[0]
 	t.Setenv(mysqlDSNEnv, "root:s3cret@tcp(127.0.0.1:"+port+")/")
-	_, _, err = bringUpMySQL(t.Context())
+	_, _, err = mysqlServer.bringUp(t.Context())
 	require.ErrorContains(t, err, port)
 	require.NotContains(t, err.Error(), "s3cret")
 	_, err = claimRedis(t.Context(), "redis://:s3cret@127.0.0.1:"+port)

@@ -2,7 +2,9 @@
 # Builds a server image out of Debian packages, for machines that have Docker but no image registry.
 #
 #   build.sh mysql 9.7     → tashikame-local/mysql:9.7
+#   build.sh mariadb 11.8  → tashikame-local/mariadb:11.8
 #   build.sh redis 8.0     → tashikame-local/redis:8.0
+#   build.sh valkey 9.1    → tashikame-local/valkey:9.1
 #
 # The names are our own, so that they never shadow an official image. An image that exists is kept; remove it
 # (make clean-images) to build it anew. Needs: Docker, mmdebstrap (installed here when we are root on Debian or
@@ -12,18 +14,24 @@ set -eu
 die() { echo "build.sh: $*" >&2; exit 1; }
 say() { echo "tashikame: $*" >&2; }
 
-[ $# = 2 ] || die "usage: build.sh <mysql|redis> <version>"
+[ $# = 2 ] || die "usage: build.sh <mysql|mariadb|redis|valkey> <version>"
 server=$1 version=$2
 image="tashikame-local/$server:$version"
 here=$(cd "$(dirname "$0")" && pwd)
+recipe=$server
 
 # The suite that carries this version, its packages, and the command whose output must state the version: suites
 # move on, and an image must never claim a version that it does not have.
 case "$server:$version" in
 	mysql:9.7) suite=sid packages=mysql-server-core,mysql-client-core,tzdata check="mysqld --version" ;;
+	mariadb:11.8) suite=trixie packages=mariadb-server-core,mariadb-client-core,tzdata check="mariadbd --version" ;;
+	mariadb:10.11) suite=bookworm packages=mariadb-server-core,mariadb-client-core,tzdata check="mariadbd --version" ;;
 	redis:8.0) suite=trixie packages=redis-server check="redis-server --version" ;;
 	redis:7.0) suite=bookworm packages=redis-server check="redis-server --version" ;;
-	*) die "no recipe for $server $version; name an image that can be pulled or is already here (TASHIKAME_MYSQL_IMAGE, TASHIKAME_REDIS_IMAGE)" ;;
+	# Valkey is started just as Redis is. Debian's newer package wants systemd or these two, which do without it.
+	valkey:9.1) suite=sid packages=valkey-server,systemd-standalone-sysusers,systemd-standalone-tmpfiles check="valkey-server --version" recipe=redis ;;
+	valkey:8.1) suite=trixie packages=valkey-server check="valkey-server --version" recipe=redis ;;
+	*) die "no recipe for $server $version; name an image that can be pulled or is already here (TASHIKAME_MYSQL_IMAGE, TASHIKAME_MARIADB_IMAGE, TASHIKAME_REDIS_IMAGE, TASHIKAME_VALKEY_IMAGE)" ;;
 esac
 
 # Test processes run side by side: one builds, the others wait for it.
@@ -69,6 +77,6 @@ case "$found" in
 esac
 
 mkdir "$work/context"
-cp "$here/$server/"* "$work/context/"
-DOCKER_BUILDKIT=0 docker build -q --network none --build-arg "BASE=$image-base" -t "$image" "$work/context" >/dev/null
+cp "$here/$recipe/"* "$work/context/"
+DOCKER_BUILDKIT=0 docker build -q --network none --build-arg "BASE=$image-base" --build-arg "SERVER=$server" -t "$image" "$work/context" >/dev/null
 say "built $image ($found)"

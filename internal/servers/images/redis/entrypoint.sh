@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts redis-server as the official image does: no configuration file, no protected mode, options as arguments.
+# Starts redis-server or valkey-server as the official images do: no configuration file, no protected mode, options as arguments.
 set -eu
-case "${1:-}" in redis-server) shift ;; esac
-exec redis-server --protected-mode no --dir /data "$@"
+case "${1:-}" in redis-server | valkey-server) shift ;; esac
+exec "$SERVER-server" --protected-mode no --dir /data "$@"
