@@ -13,6 +13,7 @@ import (
 )
 
 // Error numbers of MySQL: https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html
+// and of MariaDB, the same up to 1799 with a few exceptions: https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
 const (
 	errUnknownThread   = 1094
 	errUnknownVariable = 1193
@@ -36,6 +37,7 @@ var adviceByNumber = map[int]advice{
 	1143: {"GRANT SELECT on this column to the check's account", true},
 	1146: {"check the table name and the database of this *sql.DB", true},
 	1205: {"somebody holds a lock on the table (LOCK TABLES, ALTER TABLE, …): see performance_schema.metadata_locks and the process list for who, or run the check on a replica", false},
+	1227: {"GRANT the privilege that the message names to the check's account, or do without it (a Brake may ask a heartbeat table instead: Brake.Heartbeat)", true},
 	1290: {"the server's options forbid this statement", true},
 	1305: {"the function does not exist in this database: check its name", true},
 	1317: {"somebody stopped the query on the server (KILL QUERY)", false},
@@ -43,6 +45,8 @@ var adviceByNumber = map[int]advice{
 	1461: {"the server's max_prepared_stmt_count is used up; a check needs one prepared statement", false},
 	1792: {"the query writes, perhaps in a stored function that it calls: a check may only read", true},
 	1819: {"check the account of this *sql.DB", true},
+	1927: {"somebody stopped the connection on the server (KILL)", false},                                            // MariaDB
+	1969: {"it ran into its time limit: make the query cheaper (does it use an index?) or raise Meta.Timeout", true}, // MariaDB
 	3024: {"it ran into its time limit: make the query cheaper (does it use an index?) or raise Meta.Timeout", true},
 	3118: {"unlock the check's account", true},
 }

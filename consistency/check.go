@@ -10,6 +10,9 @@ import (
 // DefaultTimeout is the time limit of one look at the data when Meta.Timeout is zero.
 const DefaultTimeout = time.Minute
 
+// DefaultRemind is the time between two reminders when Meta.Remind is zero.
+const DefaultRemind = 24 * time.Hour
+
 // A Check looks for inconsistent data.
 type Check interface {
 	// Describe says what the check is called and how it is to be run. The Runner calls it once, at the start.
@@ -24,6 +27,9 @@ type Check interface {
 type Rechecker interface {
 	// Recheck returns those suspects that are still wrong, with their rows as they are now. A suspect that it does not return
 	// is taken as healed, so it must answer for every one of them or return an error ("could not tell").
+	//
+	// Past a cap on the rows the Runner also asks about rows that earlier runs convicted. Those come out of the Store: their Key is as Run gave it, but
+	// the values of their Row are what is left after JSON and masking, so go by Key.
 	Recheck(ctx context.Context, suspects []Violation) ([]Violation, error)
 }
 
@@ -42,6 +48,11 @@ type Meta struct {
 	// Timeout limits one look (one Run or one Recheck), not the waiting between looks. Zero: DefaultTimeout.
 	// A look that is cut off by it ends as Unknown.
 	Timeout time.Duration
+	// Remind is the time after which people are told again about what is still wrong or still unknown. Zero: DefaultRemind. A run that ends a hundredth of it
+	// too early still reminds, so that a run of every day reminds every day.
+	Remind time.Duration
+	// Schedule says when Runner.Loop runs the check; nil: when Loop's own schedule says.
+	Schedule Schedule
 	// Mask names columns (in any letter case) whose values must not be shown. They are replaced in rows and in keys before a
 	// Result is made, so that neither a notifier nor the caller of Runner.Run sees them.
 	Mask []string
@@ -55,6 +66,13 @@ func (m Meta) timeout() time.Duration {
 		return DefaultTimeout
 	}
 	return m.Timeout
+}
+
+func (m Meta) remind() time.Duration {
+	if m.Remind <= 0 {
+		return DefaultRemind
+	}
+	return m.Remind
 }
 
 func (m Meta) retry() Retry {
@@ -96,6 +114,20 @@ type Violation struct {
 	Key string
 	// Row is what a person needs to see in order to act, in the order of the columns.
 	Row Row
+	// Content, if not empty, is a digest of what was compared. A row whose Content differs from look to look is still changing: it is neither
+	// convicted nor healed.
+	Content string `json:",omitempty"`
+	// Identity tells rows apart whose Key is masked. Only a Runner sets it: a keyed hash of the Key before masking, see Runner.Secret. Empty: Key is
+	// the identity.
+	Identity string `json:",omitempty"`
+}
+
+// ID is what tells the row from every other one, over looks and runs: Identity where the Key is masked, else Key.
+func (v Violation) ID() string {
+	if v.Identity != "" {
+		return v.Identity
+	}
+	return v.Key
 }
 
 // Findings is what one look at the data found.
@@ -108,6 +140,20 @@ type Findings struct {
 	// is Unknown, because a check over an empty or wrong table would otherwise be green forever. That includes the zero value:
 	// a check has to say what it looked at.
 	Examined int64
+	// Windowed says that the check looks only at what is young enough. A row of an earlier run that is not in Violations is then resolved only if a
+	// Recheck no longer returns it, not because it grew old.
+	Windowed bool
+	// Notes are figures that people want to see beside the verdict, such as how long deliveries take. They hold no value of a masked column.
+	Notes []string
+	// Breakdown says how Total divides, where a check tells several faults apart: Reconcile tells apart what is missing on either side and what differs.
+	Breakdown []Count
+}
+
+// A Count is a number of rows with one fault.
+type Count struct {
+	// Fault is what is wrong with them, for example "missing in billing".
+	Fault string
+	Rows  int64
 }
 
 // CheckFunc is a Check made of a Go function, for whatever is not one SQL query.

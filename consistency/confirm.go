@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,10 +18,20 @@ type confirmer struct {
 	meta  Meta
 	retry Retry
 	// admit waits for the permission to look and returns what gives it back. Waiting between looks needs none.
-	admit  func(context.Context) (release func(), err error)
-	log    *slog.Logger
-	tally  tally
-	result Result
+	admit func(context.Context) (release func(), err error)
+	log   *slog.Logger
+	// tracked are rows that earlier runs convicted, and identity says which one a violation of this run is.
+	tracked  []tracked
+	identity func(Violation) string
+	tally    tally
+	result   Result
+}
+
+// tracked is a row that an earlier run convicted.
+type tracked struct {
+	id        string
+	violation Violation
+	askable   bool // its key is known, so that Recheck can be asked about it
 }
 
 func (c *confirmer) run(ctx context.Context) Result {
@@ -38,10 +50,67 @@ func (c *confirmer) run(ctx context.Context) Result {
 	c.result.Violations = v.convicted
 	c.result.Total = int64(len(v.convicted))
 	c.result.AtLeast = v.atLeast
-	if v.outcome == Unknown || v.atLeast {
-		c.result.Reason = c.beyondCap(v)
+	c.result.Changing = int64(v.changing)
+	c.result.Reason = c.reason(v)
+	if v.outcome != Unknown && len(c.tracked) > 0 {
+		c.clear(ctx)
 	}
+	c.result.Duration = time.Since(c.result.Started)
 	return c.result
+}
+
+// clear finds out which of the rows that earlier runs convicted are all right now. Those that no look proved anything about are asked about by key: one look suffices to
+// clear a row, and one that fails leaves it as it was.
+func (c *confirmer) clear(ctx context.Context) {
+	wrong, right := map[string]bool{}, map[string]bool{}
+	for _, s := range c.tally.suspects {
+		wrong[c.identity(s.violation)] = true
+	}
+	for key := range c.tally.right {
+		right[c.identity(Violation{Key: key})] = true
+	}
+	asked := map[string]string{} // identity by key
+	var ask []Violation
+	lost := 0 // rows that nobody can ask about
+	for _, t := range c.tracked {
+		switch {
+		case wrong[t.id]:
+		case right[t.id] || !c.tally.open && !c.result.Windowed:
+			c.result.Cleared = append(c.result.Cleared, t.id)
+		case t.askable:
+			asked[t.violation.Key] = t.id
+			ask = append(ask, t.violation)
+		default:
+			lost++
+		}
+	}
+	r, ok := c.check.(Rechecker)
+	if !ok || len(ask) == 0 {
+		c.result.outOfWindow(nil, lost+len(ask))
+		return
+	}
+	var still []Violation
+	_, err := c.limited(ctx, func(ctx context.Context) (err error) {
+		still, err = guardedCall(ctx, func(ctx context.Context) ([]Violation, error) { return r.Recheck(ctx, ask) })
+		return err
+	})
+	if err != nil {
+		c.result.Errors++
+		c.logPanic(ctx, err)
+		c.log.WarnContext(ctx, "consistency: rows that earlier runs found could not be looked at again", "check", c.meta.Name, "rows", len(ask), "error", err)
+		c.result.because(fmt.Sprintf("%s of earlier runs could not be looked at again: %s", plural(len(ask), "row"), oneLine(err)))
+		c.result.outOfWindow(nil, lost+len(ask))
+		return
+	}
+	c.result.outOfWindow(still, lost)
+	for _, v := range still {
+		delete(asked, v.Key)
+	}
+	for _, t := range c.tracked {
+		if id, gone := asked[t.violation.Key]; gone && id == t.id {
+			c.result.Cleared = append(c.result.Cleared, t.id)
+		}
+	}
 }
 
 // looks makes the looks that are needed. An error means that the verdict is Unknown.
@@ -58,9 +127,7 @@ func (c *confirmer) looks(ctx context.Context) error {
 				break
 			}
 			c.result.Errors++
-			if p, ok := panicOf(err); ok {
-				c.log.ErrorContext(ctx, "consistency: the check panicked", "check", c.meta.Name, "panic", fmt.Sprint(p.value), "stack", string(p.stack))
-			}
+			c.logPanic(ctx, err)
 			if ctx.Err() != nil || isPermanent(err) || c.result.Errors > c.retry.Errors {
 				return err
 			}
@@ -85,42 +152,71 @@ func tookTooLong(limit time.Duration, err error) error {
 
 // once looks at the data one time and adds what it saw to the tally.
 func (c *confirmer) once(ctx context.Context) error {
-	release, err := c.admit(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	limit := c.meta.timeout()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLookTimeout)
-	defer cancel()
-	l := look{start: time.Now()}
-	if r, ok := c.check.(Rechecker); ok && c.tally.looks > 0 {
-		l.asked = true
-		suspects := c.tally.list()
-		l.found, err = guardedCall(ctx, func(ctx context.Context) ([]Violation, error) { return r.Recheck(ctx, suspects) })
-	} else {
-		var f Findings
-		f, err = guardedCall(ctx, c.check.Run)
+	var l look
+	start, err := c.limited(ctx, func(ctx context.Context) (err error) {
+		if r, ok := c.check.(Rechecker); ok && c.tally.looks > 0 {
+			l.asked = true
+			suspects := c.tally.list()
+			l.found, err = guardedCall(ctx, func(ctx context.Context) ([]Violation, error) { return r.Recheck(ctx, suspects) })
+			return err
+		}
+		f, err := guardedCall(ctx, c.check.Run)
 		if err == nil {
 			err = f.validate(c.meta.Mask)
 		}
 		l.found, l.total = f.Violations, max(f.Total, int64(len(f.Violations)))
 		if err == nil && c.tally.looks == 0 {
-			c.result.Examined, c.result.Suspects = f.Examined, l.total
+			c.result.Examined, c.result.Suspects, c.result.Windowed, c.result.Notes = f.Examined, l.total, f.Windowed, f.notes()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.start, l.end = start, time.Now()
+	c.tally.add(l)
+	return nil
+}
+
+// notes are the notes and, in words, how what was found divides.
+func (f Findings) notes() []string {
+	var parts []string
+	for _, c := range f.Breakdown {
+		if c.Rows > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.Rows, c.Fault))
 		}
 	}
-	l.end = time.Now()
+	if len(parts) == 0 {
+		return f.Notes
+	}
+	return append(slices.Clone(f.Notes), "the first look found "+strings.Join(parts, ", "))
+}
+
+// limited looks once at the data, when it is admitted and for as long as Meta.Timeout allows.
+func (c *confirmer) limited(ctx context.Context, look func(context.Context) error) (start time.Time, err error) {
+	release, err := c.admit(ctx)
+	if err != nil {
+		return start, err
+	}
+	defer release()
+	limit := c.meta.timeout()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLookTimeout)
+	defer cancel()
+	start = time.Now()
+	err = look(ctx)
 	// A look that was cut off is not an answer, even if the check says that it is one.
 	if context.Cause(ctx) == errLookTimeout { //nolint:errorlint // the cause is exactly this value or another one
 		err = tookTooLong(limit, err)
 	} else if cause := context.Cause(ctx); cause != nil && err == nil {
 		err = cause
 	}
-	if err != nil {
-		return err
+	return start, err
+}
+
+func (c *confirmer) logPanic(ctx context.Context, err error) {
+	if p, ok := panicOf(err); ok {
+		c.log.ErrorContext(ctx, "consistency: the check panicked", "check", c.meta.Name, "panic", fmt.Sprint(p.value), "stack", string(p.stack))
 	}
-	c.tally.add(l)
-	return nil
 }
 
 // validate says what makes findings useless. mask are the columns that a message must not show.
@@ -160,17 +256,28 @@ func (c *confirmer) cutOff(err error) string {
 	return reason
 }
 
-// beyondCap says in words what the cap on the rows hides.
-func (c *confirmer) beyondCap(v verdict) string {
-	if v.outcome == Inconsistent {
-		return fmt.Sprintf("there may be more: the first look found %d rows, more than could be kept and looked at again", c.result.Suspects)
+// reason says in words what the looks left open; empty: nothing.
+func (c *confirmer) reason(v verdict) string {
+	var parts []string
+	if v.changing > 0 {
+		parts = append(parts, fmt.Sprintf("%s wrong in every look but with other content each time, so still changing: neither convicted nor all right; raise Retry.Delay if such rows settle later", plural(v.changing, "row was", "rows were")))
 	}
-	return fmt.Sprintf("the first look found %d rows, more than could be kept: none of those that were looked at again was wrong every time, nothing is known about the others; raise SQL.MaxRows, ORDER BY the key, or narrow the query", c.result.Suspects)
+	switch unseen := c.tally.open || v.undecided > 0; {
+	case unseen && v.outcome == Inconsistent:
+		parts = append(parts, fmt.Sprintf("there may be more: the first look found %d rows, more than could be kept and looked at again", c.result.Suspects))
+	case unseen:
+		parts = append(parts, fmt.Sprintf("the first look found %d rows, more than could be kept: none of those that were looked at again was wrong every time, nothing is known about the others; raise SQL.MaxRows, ORDER BY the key, or narrow the query", c.result.Suspects))
+	}
+	return strings.Join(parts, "; ")
 }
 
-func plural(n int, thing string) string {
-	if n == 1 {
+// plural is the number and the thing; forms are its plural where that is not made with an s.
+func plural(n int, thing string, forms ...string) string {
+	switch {
+	case n == 1:
 		return "1 " + thing
+	case len(forms) > 0:
+		return fmt.Sprintf("%d %s", n, forms[0])
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }

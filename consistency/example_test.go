@@ -34,7 +34,8 @@ func marketplace() (db *sql.DB, done func()) {
 
 // shown leaves out of a log record what differs from run to run.
 var shown = &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey || a.Key == "duration" {
+	switch a.Key {
+	case slog.TimeKey, "duration", "oldest", "clean_since", "incident":
 		return slog.Attr{}
 	}
 	return a
@@ -60,7 +61,7 @@ func Example() {
 	summary, err := runner.Run(context.Background())
 	fmt.Println(summary, err)
 	// Output:
-	// level=ERROR msg="1 inconsistent: orders-without-payment" check=orders-without-payment outcome=inconsistent total=1 owner=payments attempts=2 left_out=0 rows="[{\"key\":\"3\",\"row\":{\"id\":3,\"price\":\"5.00\",\"paid_at\":\"2026-11-20 11:00:00\"}}]"
+	// level=ERROR msg="1 (+1): orders-without-payment" check=orders-without-payment event=opened outcome=inconsistent total=1 owner=payments new=1 attempts=2 left_out=0 rows="[{\"key\":\"3\",\"phase\":\"new\",\"row\":{\"id\":3,\"price\":\"5.00\",\"paid_at\":\"2026-11-20 11:00:00\"}}]"
 	// 1 inconsistent, 0 unknown, 0 consistent (1 check) <nil>
 }
 
@@ -103,8 +104,8 @@ func ExampleSQL_Recheck() {
 
 	check := consistency.SQL{DB: db, Query: "SELECT id FROM orders WHERE paid_at IS NULL", Key: []string{"id"}}
 	still, err := check.Recheck(context.Background(), []consistency.Violation{{Key: "1"}, {Key: "2"}})
-	fmt.Println(still, err)
-	// Output: [{1 [{id 1}]}] <nil>
+	fmt.Println(len(still), still[0].Key, still[0].Row, err)
+	// Output: 1 1 [{id 1}] <nil>
 }
 
 // Whatever is not one query is a function.
@@ -124,8 +125,9 @@ func ExampleCheckFunc() {
 	}
 	runner := consistency.Runner{Checks: []consistency.Check{check}}
 	summary, err := runner.Run(context.Background())
-	fmt.Println(summary.Results[0].Headline(), summary.Results[0].Violations, err)
-	// Output: 1 inconsistent: negative-stock [{shoes [{item shoes} {n -1}]}] <nil>
+	result := summary.Results[0]
+	fmt.Println(result.Headline(), result.Violations[0].Row, err)
+	// Output: 1 inconsistent: negative-stock [{item shoes} {n -1}] <nil>
 }
 
 // An error means that nobody could tell. Permanent spares the tries that cannot help.
@@ -174,14 +176,14 @@ func ExampleJSONNotifier() {
 	if _, err := runner.Run(context.Background()); err != nil {
 		fmt.Println(err)
 	}
-	// Output: "left_out":0,"rows":[{"key":"***","row":{"email":"***","price":"12.50"}}]}
+	// Output: "left_out":0,"rows":[{"key":"***","phase":"new","row":{"email":"***","price":"12.50"}}]}
 }
 
 // lineEnd prints the end of a line, which does not differ from run to run.
 type lineEnd struct{}
 
 func (lineEnd) Write(p []byte) (int, error) {
-	const end = `"left_out":0,"rows":[{"key":"***","row":{"email":"***","price":"12.50"}}]}` + "\n"
+	const end = `"left_out":0,"rows":[{"key":"***","phase":"new","row":{"email":"***","price":"12.50"}}]}` + "\n"
 	return len(p), func() error { _, err := os.Stdout.Write(p[max(0, len(p)-len(end)):]); return err }()
 }
 
@@ -190,5 +192,54 @@ func ExampleSlogNotifier() {
 	_, _ = notifier.Notify(context.Background(), consistency.Event{Result: consistency.Result{
 		Check: consistency.Meta{Name: "orders-without-payment"}, Outcome: consistency.Consistent, Examined: 5000, Attempts: 1,
 	}})
-	// Output: level=INFO msg="0 inconsistent: orders-without-payment" check=orders-without-payment outcome=consistent total=0 examined=5000 attempts=1
+	// Output: level=INFO msg="0: orders-without-payment" check=orders-without-payment event=quiet outcome=consistent total=0 examined=5000 attempts=1
+}
+
+// One declaration follows events from the outbox to each consumer. Here one event was published and never consumed, and another consumed twice.
+func ExampleLedger() {
+	server, err := servers.StartMySQL(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	defer server.Close()
+	db := server.DB // each history may live in a database of its own
+	for _, s := range []string{
+		"CREATE TABLE outboxevent (id CHAR(36) PRIMARY KEY, aggregatetype VARCHAR(255), aggregateid VARCHAR(255), type VARCHAR(255), payload JSON, created_at TIMESTAMP(6), INDEX (created_at))",
+		"CREATE TABLE consumed_events (consumer VARCHAR(50), event_id CHAR(36), consumed_at TIMESTAMP(6), INDEX (event_id), INDEX (consumed_at))",
+		"INSERT INTO outboxevent VALUES ('e1', 'Order', '7', 'OrderPaid', '{}', NOW() - INTERVAL 1 HOUR), ('e2', 'Order', '8', 'OrderPaid', '{}', NOW() - INTERVAL 1 HOUR)",
+		"INSERT INTO consumed_events VALUES ('billing', 'e2', NOW() - INTERVAL 59 MINUTE), ('billing', 'e2', NOW() - INTERVAL 50 MINUTE)",
+	} {
+		if _, err := db.Exec(s); err != nil {
+			panic(err)
+		}
+	}
+
+	runner := consistency.Runner{Checks: []consistency.Check{consistency.Ledger{
+		Meta:      consistency.Meta{Name: "order-events", Retry: soon},
+		Requested: consistency.EventLog{DB: db, Table: "outboxevent", At: "created_at"},
+		Consumers: []consistency.Consumer{{
+			Name: "billing", Column: "consumer", Types: []string{"OrderPaid"},
+			Log: consistency.EventLog{DB: db, Table: "consumed_events", At: "consumed_at"},
+		}},
+		Within: 15 * time.Minute,
+	}}}
+	summary, err := runner.Run(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	result := summary.Results[0]
+	fmt.Println(result.Headline())
+	for _, v := range result.Violations {
+		detail, _ := v.Row.Get("detail")
+		fmt.Println(v.Key, "-", detail)
+	}
+	for _, note := range result.Notes {
+		fmt.Println(note)
+	}
+	// Output:
+	// 2 inconsistent: order-events
+	// never-consumed,e1,billing - requested, and not consumed by billing
+	// consumed-twice,e2,billing - consumed 2 times by billing
+	// delivery to billing took p50 1m0s, p99 1m0s, at most 1m0s (1 event)
+	// the first look found 1 never-consumed, 1 consumed-twice
 }

@@ -1,17 +1,16 @@
 package consistency
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// JSONNotifier writes one JSON object and a line feed for each result, in one Write. The fields, in this order: headline, outcome, total, at_least,
-// check, severity, owner, runbook, reason, examined (null: unknown), suspects, healed, healed_within, attempts, errors, started, duration, left_out,
-// rows. Each of rows has the key and the row with its columns in their order; left_out is the number of convicted rows not among them.
+// JSONNotifier writes one JSON object and a line feed for each event, in one Write. The fields, in this order: headline, event (its kind), outcome, total (rows that are wrong as far
+// as is known), at_least, new, reappeared, resolved, oldest, clean_since, incident, muted, acked_by, columns_added, columns_removed, check, severity, owner, runbook, reason, examined
+// (null: unknown), suspects, changing, healed, healed_within, attempts, errors, started, duration, left_out, rows. What does not apply is left out. Each of rows has the key, the phase,
+// the age, muted_by, and the row with its columns in their order; left_out is the number of wrong rows not among them.
 type JSONNotifier struct {
 	// Writer takes the lines. Required. It is called by one goroutine at a time for each Runner.Run.
 	Writer io.Writer
@@ -24,13 +23,11 @@ func (n JSONNotifier) Notify(_ context.Context, e Event) (Receipt, error) {
 	if n.Writer == nil {
 		return "", errors.New("JSONNotifier.Writer is nil: set it to where the lines go, for example os.Stdout")
 	}
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(newReport(e.Result, n.MaxRows, n.MaxBytes)); err != nil {
-		return "", fmt.Errorf("write the result of %s as JSON: %w", e.Check.Name, err)
+	line, err := EventJSON(e, n.MaxRows, n.MaxBytes)
+	if err != nil {
+		return "", err
 	}
-	if _, err := n.Writer.Write(line.Bytes()); err != nil {
+	if _, err := n.Writer.Write(append(line, '\n')); err != nil {
 		return "", fmt.Errorf("write the result of %s: %w", e.Check.Name, err)
 	}
 	return "", nil

@@ -42,7 +42,7 @@ func maskViolation(v Violation, mask []string) Violation {
 			continue
 		}
 		row[i].Value = masked
-		if f.Value == nil {
+		if f.Value == nil || f.Value == masked { // nothing to hide, or hidden before
 			continue
 		}
 		texts := keyTexts(f.Value)

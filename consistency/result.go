@@ -34,6 +34,17 @@ func (o Outcome) String() string {
 // MarshalText returns String.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for _, known := range []Outcome{Unknown, Consistent, Inconsistent} {
+		if string(text) == known.String() {
+			*o = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not an outcome", text)
+}
+
 // Healed counts suspects that were wrong in the first look and not any more in a later one.
 type Healed struct {
 	// Rows is the number of them.
@@ -59,6 +70,15 @@ type Result struct {
 	Examined int64
 	// Suspects is the number of rows that were wrong in the first look.
 	Suspects int64
+	// Changing is the number of rows that were wrong in every look but with other content each time; they are not in Total. The outcome is
+	// never Consistent then.
+	Changing int64
+	// Cleared are the rows (see Violation.ID) that were wrong in an earlier run and that a look of this one proved to be all right: a complete look that did not show
+	// them, or one that asked for them by key. Past a cap only these count as resolved.
+	Cleared []string
+	// Windowed and Notes are those of the first look's Findings.
+	Windowed bool
+	Notes    []string
 	// Healed counts the suspects that turned out to be all right.
 	Healed Healed
 	// Attempts is the number of looks that succeeded, Errors of those that failed.
@@ -66,10 +86,18 @@ type Result struct {
 	// Started is when the check began, Duration how long it took, waiting included.
 	Started  time.Time
 	Duration time.Duration
-	// Reason says in words a person can act on why the outcome is Unknown, or why Total is a lower bound.
+	// Reason says in words a person can act on why the outcome is Unknown, why Total is a lower bound, or what else the run could not find out.
 	Reason string
 	// Err is the error behind an Unknown outcome, if it was an error, for errors.Is and errors.As.
 	Err error
+}
+
+// because adds to what Reason says.
+func (r *Result) because(reason string) {
+	if r.Reason != "" {
+		reason = r.Reason + "; " + reason
+	}
+	r.Reason = reason
 }
 
 // Headline is the result in one line, the count first: "128 inconsistent: orders-without-payment". "128+" means at least 128.

@@ -5,26 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
 // DefaultParallel is the number of checks that look at data at the same time when Runner.Parallel is zero.
 const DefaultParallel = 4
 
-// Runner runs checks and tells the notifiers. Its methods may be called concurrently as long as its fields are not changed.
+// DefaultPerDatabase is the number of looks that are taken at the same time on one *sql.DB when Runner.PerDatabase is zero.
+const DefaultPerDatabase = 2
+
+// Runner runs checks, remembers what they found, and tells the notifiers. Its methods may be called concurrently as long as its fields are not changed. It must not be copied.
 type Runner struct {
 	// Checks are the checks to run. Required: a Runner without checks is an error, since it would never find anything.
 	Checks []Check
+	// Store remembers the state of each check between runs. Nil: the Runner's own memory, which ends with the process, so that a program that runs once tells
+	// everything anew each time.
+	Store Store
 	// Notifiers are told the result of each check as soon as it is there, good results included: silence is not health.
 	Notifiers []Notifier
+	// DigestEvery is the time between two digests, for the notifiers that have a method Digest; it is remembered in Store. Zero: DefaultDigestEvery; less: never.
+	DigestEvery time.Duration
+	// Observers see what the Runner does, for metrics and pages.
+	Observers []Observer
+	// Lock lets one runner at a time work, over many processes. Nil: nobody else runs these checks, or twice the work does no harm.
+	Lock Locker
 	// Parallel limits how many checks look at data at the same time. A check that waits for its next look does not count. Zero: DefaultParallel.
 	Parallel int
-	// Logger takes what is of use to find out what happened, such as the stack of a check that panicked. Nil: slog.Default().
+	// PerDatabase limits how many of these looks are on the same *sql.DB, for SQL checks and those that have a method Databases() []*sql.DB. Zero: DefaultPerDatabase.
+	PerDatabase int
+	// Secret makes the identities of rows whose key is masked (Meta.Mask) impossible to guess for those who can read the Store: with the salt that is stored there they could
+	// else try all e-mail addresses they know. Keep it where the program's other secrets are. Changing it makes such rows look new once. Empty: the salt alone.
+	Secret []byte
+	// Logger takes what is of use to find out what happened: a line when a check begins, and for example the stack of one that panicked. Nil: slog.Default().
 	Logger *slog.Logger
+
+	once sync.Once
+	mem  *memory
 }
 
 // Run runs every check once and returns when all have ended and the notifiers were told.
@@ -32,46 +49,49 @@ type Runner struct {
 // What is wrong with the data, or with a check, is in the Summary and not in the error: a check that fails, panics or is cut off is Unknown there, and the
 // others go on. The error is about the run itself:
 //   - the configuration is wrong: all problems are listed, no check was run, the Summary is empty (its Outcome is Unknown);
-//   - a notifier failed: the Summary is complete;
-//   - ctx ended: the checks that had not finished are Unknown.
+//   - another runner holds the lock (errors.Is(err, ErrLocked), which is no failure), or it could not be asked for: no check was run;
+//   - the Store failed: nothing is reported resolved, and a check that found nothing is Unknown;
+//   - a notifier failed: the Summary is complete, and what was not delivered is delivered with the next run;
+//   - ctx or the lock ended: the checks that had not finished are Unknown.
 //
-// The notifiers are told what is known even after ctx ended, for 10 s at most; one that ignores its own context is left behind 10 s after that.
+// What is known is saved and told even after ctx ended, for 10 s at most; a notifier that ignores its own context is left behind 10 s after that.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	metas, err := r.validate()
 	if err != nil {
 		return Summary{}, err
 	}
-	started := time.Now()
-	out := startDelivery(ctx, r.Notifiers, len(r.Checks), r.logger())
-	slots := make(chan struct{}, r.parallel())
-	admit := func(ctx context.Context) (func(), error) {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		select {
-		case slots <- struct{}{}:
-			return func() { <-slots }, nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	ctx, release, err := r.acquire(ctx)
+	if err != nil {
+		return Summary{}, err
 	}
+	defer release()
+	started := time.Now()
+	w, done := r.newRound(ctx, metas)
+	defer done()
 	results := make([]Result, len(r.Checks))
 	var wg sync.WaitGroup
-	for i, check := range r.Checks {
-		wg.Go(func() {
-			c := &confirmer{check: check, meta: metas[i], retry: metas[i].retry(), admit: admit, log: r.logger()}
-			res := c.run(ctx)
-			res.Violations = maskViolations(res.Violations, metas[i].Mask)
-			results[i] = res
-			out.send(Event{Result: res})
-		})
+	for i := range r.Checks {
+		wg.Go(func() { results[i] = w.check(ctx, i) })
 	}
 	wg.Wait()
-	errs := out.finish()
+	w.digest(started, nil)
+	errs := w.errors()
 	if ctx.Err() != nil {
 		errs = append([]error{fmt.Errorf("consistency: the run was ended early: %w", context.Cause(ctx))}, errs...)
 	}
 	return Summary{Results: results, Started: started, Duration: time.Since(started)}, errors.Join(errs...)
+}
+
+// acquire takes the lock, if there is one.
+func (r *Runner) acquire(ctx context.Context) (held context.Context, release func(), err error) {
+	if r.Lock == nil {
+		return ctx, func() {}, nil
+	}
+	held, release, err = r.Lock.Acquire(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("consistency: no check was run: %w", err)
+	}
+	return held, release, nil
 }
 
 func (r *Runner) logger() *slog.Logger {
@@ -88,106 +108,9 @@ func (r *Runner) parallel() int {
 	return r.Parallel
 }
 
-// validate returns what each check says about itself, or everything that is wrong with the configuration.
-func (r *Runner) validate() ([]Meta, error) {
-	var problems []string
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if len(r.Checks) == 0 {
-		problem("Checks is empty: without a check nothing can be found")
+func (r *Runner) perDatabase() int {
+	if r.PerDatabase == 0 {
+		return DefaultPerDatabase
 	}
-	if r.Parallel < 0 {
-		problem("Parallel is %d: it must not be negative (0 means %d)", r.Parallel, DefaultParallel)
-	}
-	for i, n := range r.Notifiers {
-		if n == nil {
-			problem("Notifiers[%d] is nil", i)
-		}
-	}
-	metas := make([]Meta, len(r.Checks))
-	first := map[string]int{}
-	for i, c := range r.Checks {
-		where := fmt.Sprintf("Checks[%d]", i)
-		meta, err := describe(c)
-		if err != nil {
-			problem("%s: %v", where, err)
-			continue
-		}
-		metas[i] = meta
-		if strings.TrimSpace(meta.Name) != "" {
-			where += fmt.Sprintf(" (%s)", strconv.QuoteToGraphic(meta.Name))
-		}
-		for _, err := range append(meta.problems(), validateCheck(c)...) {
-			problem("%s: %v", where, err)
-		}
-		if j, ok := first[meta.Name]; ok && meta.Name != "" {
-			problem("%s: Checks[%d] has the same name: names must be unique", where, j)
-		} else {
-			first[meta.Name] = i
-		}
-	}
-	switch len(problems) {
-	case 0:
-		return metas, nil
-	case 1:
-		return nil, fmt.Errorf("consistency: the Runner cannot start: %s", problems[0])
-	}
-	return nil, fmt.Errorf("consistency: the Runner cannot start, %d problems:\n  - %s", len(problems), strings.Join(problems, "\n  - "))
-}
-
-// describe asks a check for its Meta. A nil pointer in the interface panics in there.
-func describe(c Check) (m Meta, err error) {
-	if c == nil {
-		return Meta{}, errors.New("the check is nil")
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("Describe panicked (%v): is the check a nil %T?", p, c)
-		}
-	}()
-	return c.Describe(), nil
-}
-
-// validateCheck asks a check that can tell whether its declaration is complete.
-func validateCheck(c Check) (errs []error) {
-	v, ok := c.(interface{ Validate() error })
-	if !ok {
-		return nil
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			errs = []error{fmt.Errorf("Validate panicked: %v", p)}
-		}
-	}()
-	return unjoin(v.Validate())
-}
-
-func (m Meta) problems() []error {
-	var errs []error
-	if strings.TrimSpace(m.Name) == "" {
-		errs = append(errs, errors.New("Meta.Name is empty: name the check after what must never happen, for example orders-without-payment"))
-	} else if strings.TrimSpace(m.Name) != m.Name || strings.ContainsFunc(m.Name, unicode.IsControl) {
-		errs = append(errs, fmt.Errorf("Meta.Name %q begins or ends with a space or holds a control character", m.Name))
-	}
-	if m.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("Meta.Timeout is %s: it must not be negative (0 means %s)", m.Timeout, DefaultTimeout))
-	}
-	if m.Retry != nil {
-		errs = append(errs, unjoin(m.Retry.validate())...)
-	}
-	for i, column := range m.Mask {
-		if strings.TrimSpace(column) == "" {
-			errs = append(errs, fmt.Errorf("Meta.Mask[%d] is empty", i))
-		}
-	}
-	return errs
-}
-
-func unjoin(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
+	return r.PerDatabase
 }

@@ -111,7 +111,7 @@ func TestNotifiersPutTheCountFirst(t *testing.T) {
 		lines.Reset()
 		log.Reset()
 		for _, n := range out {
-			_, err := n.Notify(t.Context(), Event{r})
+			_, err := n.Notify(t.Context(), Event{Result: r})
 			require.NoError(t, err)
 		}
 		var line, record map[string]any
@@ -123,7 +123,7 @@ func TestNotifiersPutTheCountFirst(t *testing.T) {
 	}
 
 	line, record, text := tell(result(Inconsistent, 128))
-	require.True(t, strings.HasPrefix(text, `{"headline":"128 inconsistent: orders-without-payment","outcome":"inconsistent","total":128,`), text)
+	require.True(t, strings.HasPrefix(text, `{"headline":"128: orders-without-payment","event":"quiet","outcome":"inconsistent","total":128,`), text)
 	require.Contains(t, text, `"left_out":108,"rows":[{"key":"0","row":{"z":0,"a":null}},`)
 	require.Len(t, line["rows"], 20)
 	require.Nil(t, line["examined"])
@@ -136,7 +136,7 @@ func TestNotifiersPutTheCountFirst(t *testing.T) {
 	capped := result(Inconsistent, 3)
 	capped.AtLeast, capped.Reason = true, "there may be more"
 	line, record, _ = tell(capped)
-	require.Equal(t, "3+ inconsistent: orders-without-payment", line["headline"])
+	require.Equal(t, "3+: orders-without-payment", line["headline"])
 	require.Equal(t, "there may be more", record["reason"])
 
 	unknown := result(Unknown, 0)
@@ -152,7 +152,7 @@ func TestNotifiersPutTheCountFirst(t *testing.T) {
 	fine.Examined, fine.Healed = 5000, Healed{Rows: 3, Longest: 12 * time.Second}
 	line, record, _ = tell(fine)
 	require.Equal(t, "INFO", record["level"], "silence is not health")
-	require.Equal(t, "0 inconsistent: orders-without-payment", record["msg"])
+	require.Equal(t, "0: orders-without-payment", record["msg"])
 	require.EqualValues(t, 5000, line["examined"])
 	require.EqualValues(t, 3, record["healed"])
 	require.Equal(t, "12s", record["healed_within"])
@@ -182,7 +182,7 @@ func TestMaskedValuesReachNobody(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Inconsistent, s.Results[0].Outcome)
 		require.Equal(t, Unknown, s.Results[1].Outcome)
-		require.Contains(t, lines.String(), `{"key":"***","row":{"email":"***"}}`)
+		require.Contains(t, lines.String(), `{"key":"***","phase":"new","row":{"email":"***"}}`)
 		require.NotContains(t, lines.String()+log.String()+fmt.Sprint(s), "secret")
 	})
 }

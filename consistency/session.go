@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,30 +19,32 @@ const (
 	lockWait = 3 * time.Second
 )
 
-// probeSession asks who and where we are, what decides how the query will be read, and what the guards are going to change.
-const probeSession = `SELECT CONNECTION_ID(), CONCAT_WS('/', @@GLOBAL.server_uuid, @@GLOBAL.hostname, @@GLOBAL.port), @@SESSION.sql_mode, @@SESSION.character_set_client,
-	@@SESSION.transaction_read_only, @@SESSION.max_execution_time, @@SESSION.lock_wait_timeout, @@SESSION.innodb_lock_wait_timeout`
+// probeSession asks who we are and what decides how the query will be read. Every database with SQL's VERSION() answers at least that it is another one.
+const probeSession = "SELECT VERSION(), CONNECTION_ID(), @@SESSION.sql_mode, @@SESSION.character_set_client"
 
-// session is one connection of the pool on which nothing can be written: the session and its one transaction are read-only.
+// session is one connection of the pool on which nothing can be written: the session and, in a snapshot, its one transaction are read-only.
+//
+//	s, err := openSession(ctx, db)     // ctx has a deadline
+//	defer s.close(ctx)                 // its error matters: a statement may run on
+//	stmt, err := s.vet(query)          // what a user wrote
+//	err = s.begin(ctx)                 // one snapshot for all statements, or s.beginPlain(ctx): each statement sees what is committed when it starts
+//	err = s.stream(ctx, "query", stmt, args, start, each) // or s.query; any number of them, one after the other
+//
+// A snapshot that stays open for long makes the server keep every old version of every row: take it where all statements must agree, for seconds; read
+// ranges one after the other, for minutes, with beginPlain.
 type session struct {
 	db       *sql.DB
 	conn     *sql.Conn
 	id       int64  // the server's number of this connection
 	server   string // which server this is: KILL must not reach another one
+	dialect  dialect
 	mode     lexMode
 	charset  string
-	saved    guards
-	limit    time.Duration // max_execution_time
+	saved    [][]setting   // what pin changed, as it was, in that order
+	limit    time.Duration // of one statement on the server
 	running  bool          // a statement may be running on the server
+	leftOff  bool          // reading was left off before the end of a result
 	doubtful bool          // the session may not be as it was: do not give it back to the pool
-}
-
-// guards are the session variables that the session changes.
-type guards struct{ readOnly, maxExecution, lockWait, innodbLockWait int64 }
-
-func (g guards) statement() string {
-	return fmt.Sprintf("SET SESSION transaction_read_only = %d, max_execution_time = %d, lock_wait_timeout = %d, innodb_lock_wait_timeout = %d",
-		g.readOnly, g.maxExecution, g.lockWait, g.innodbLockWait)
 }
 
 // openSession takes a connection out of the pool. ctx must have a deadline.
@@ -51,28 +54,37 @@ func openSession(ctx context.Context, db *sql.DB) (*session, error) {
 		return nil, advise("connect", err)
 	}
 	s := &session{db: db, conn: conn}
-	var sqlMode string
-	err = conn.QueryRowContext(ctx, probeSession).Scan(&s.id, &s.server, &sqlMode, &s.charset,
-		&s.saved.readOnly, &s.saved.maxExecution, &s.saved.lockWait, &s.saved.innodbLockWait)
-	if err != nil {
+	if err := s.probe(ctx); err != nil {
 		s.discard()
-		return nil, advise("ask the server who it is", notMySQL(err))
-	}
-	modes := strings.Split(sqlMode, ",")
-	for _, m := range modes {
-		s.mode.noBackslash = s.mode.noBackslash || m == "NO_BACKSLASH_ESCAPES"
-		s.mode.ansiQuotes = s.mode.ansiQuotes || m == "ANSI_QUOTES"
+		return nil, err
 	}
 	return s, nil
 }
 
-// notMySQL explains an error of the first statement on a server that is no MySQL. MySQL knows every name in it since 5.7.20.
+func (s *session) probe(ctx context.Context) error {
+	var version, sqlMode string
+	err := s.conn.QueryRowContext(ctx, probeSession).Scan(&version, &s.id, &sqlMode, &s.charset)
+	if err == nil {
+		if s.dialect, err = dialectOf(version); err != nil {
+			return err
+		}
+		err = s.conn.QueryRowContext(ctx, "SELECT "+s.dialect.identity).Scan(&s.server)
+	}
+	if err != nil {
+		return advise("ask the server who it is", notMySQL(err))
+	}
+	s.mode, err = lexModeOf(sqlMode)
+	return err
+}
+
+// notMySQL explains an error of the first statements on a server that is no MySQL. MySQL and MariaDB know every name in them.
 func notMySQL(err error) error {
 	number := mysqlErrorNumber(err)
 	if number == 0 && isConnectionError(err) || number != 0 && number != errUnknownVariable {
 		return err
 	}
-	return Permanent(fmt.Errorf("this is not a MySQL server (5.7.20 or newer), and SQL can keep only MySQL from writing; look at other databases with a CheckFunc and an account that may only read: %w", err))
+	return Permanent(fmt.Errorf("this is not a MySQL server (%s or newer) or MariaDB (%s or newer), and SQL can keep only those from writing; "+
+		"look at other databases with a CheckFunc and an account that may only read: %w", oldestMySQL, oldestMariaDB, err))
 }
 
 // vet returns the part of the query to be sent, read as this session's server will read it.
@@ -87,6 +99,13 @@ func (s *session) vet(query string) (string, error) {
 
 // begin makes the session unable to write and opens its transaction: one snapshot for all that is read in it.
 func (s *session) begin(ctx context.Context) error {
+	return s.guard(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+}
+
+// beginPlain makes the session unable to write. Each statement sees what is committed when it starts.
+func (s *session) beginPlain(ctx context.Context) error { return s.guard(ctx) }
+
+func (s *session) guard(ctx context.Context, then ...string) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return errors.New("open a session: the context has no deadline")
@@ -95,22 +114,18 @@ func (s *session) begin(ctx context.Context) error {
 	// The server gives up a little before the client does: that is a clean error instead of a torn connection.
 	s.limit = max(left-min(left/10, time.Second), time.Millisecond).Truncate(time.Millisecond)
 	wait := max(min(lockWait, left/2), time.Second)
-	g := guards{readOnly: 1, maxExecution: min(s.limit.Milliseconds(), 1<<31), lockWait: int64(wait.Seconds()), innodbLockWait: int64(wait.Seconds())}
-	s.doubtful = true
-	for _, stmt := range []string{
-		g.statement(),
-		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-	} {
-		s.running = true
-		if _, err := s.conn.ExecContext(ctx, stmt); err != nil {
+	if err := s.pin(ctx, s.dialect.guards(s.limit, wait)); err != nil {
+		return advise("make the session read-only", err)
+	}
+	for _, stmt := range then {
+		if err := s.exec(ctx, stmt); err != nil {
 			return advise("make the session read-only", err)
 		}
-		s.running = false
 	}
 	// A proxy may have sent the statements above to another connection than the ones that follow: look.
+	s.doubtful = true
 	var id, readOnly int64
-	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID(), @@SESSION.transaction_read_only").Scan(&id, &readOnly); err != nil {
+	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID(), @@SESSION."+s.dialect.readOnly).Scan(&id, &readOnly); err != nil {
 		return advise("prove that the session is read-only", err)
 	}
 	if id != s.id || readOnly != 1 {
@@ -120,11 +135,42 @@ func (s *session) begin(ctx context.Context) error {
 	return nil
 }
 
+// exec runs a statement of our own. Where it fails nobody knows what became of it.
+func (s *session) exec(ctx context.Context, stmt string) error {
+	s.running, s.doubtful = true, true
+	if _, err := s.conn.ExecContext(ctx, stmt); err != nil {
+		return err
+	}
+	s.running, s.doubtful = false, false
+	return nil
+}
+
+// pin changes session variables until close, for example time_zone.
+func (s *session) pin(ctx context.Context, settings []setting) error {
+	values := make([]sql.NullString, len(settings))
+	dest := make([]any, len(settings))
+	for i := range values {
+		dest[i] = &values[i]
+	}
+	if err := s.conn.QueryRowContext(ctx, reads(settings)).Scan(dest...); err != nil {
+		return err
+	}
+	saved := make([]setting, len(settings))
+	for i, v := range values {
+		saved[i] = setting{settings[i].variable, settingValue(v.String, !v.Valid)}
+	}
+	s.saved = append(s.saved, saved)
+	return s.exec(ctx, writes(settings))
+}
+
 // query runs one vetted statement. It is always prepared on the server, which refuses more than one statement even when the DSN says
 // multiStatements=true, and which keeps arguments apart from the text even when it says interpolateParams=true.
+// read may return before the last row: what is left of the statement is then stopped on the server, and the session is of no further use.
 func (s *session) query(ctx context.Context, what, stmt string, args []any, read func(*sql.Rows) error) (err error) {
 	s.running = true
 	start := time.Now()
+	readCtx, leaveOff := context.WithCancel(ctx)
+	defer leaveOff()
 	prepared, err := s.conn.PrepareContext(ctx, stmt)
 	if err != nil {
 		return advise(what, err)
@@ -134,7 +180,7 @@ func (s *session) query(ctx context.Context, what, stmt string, args []any, read
 			err = advise(what, cerr)
 		}
 	}()
-	rows, err := prepared.QueryContext(ctx, args...)
+	rows, err := prepared.QueryContext(readCtx, args...)
 	if err != nil {
 		if strings.HasPrefix(err.Error(), "sql: expected") { // database/sql counts them and has no type for it
 			err = Permanent(fmt.Errorf("%w: give one value for each ? (SQL.Args, SQL.PopulationArgs)", err))
@@ -147,12 +193,16 @@ func (s *session) query(ctx context.Context, what, stmt string, args []any, read
 		return advise(what, err)
 	}
 	if readErr != nil {
+		if s.leftOff = !drained(rows); s.leftOff {
+			leaveOff() // closing the rows would read them to the end first
+		}
+		s.running = s.leftOff
 		return readErr
 	}
 	if err := rows.Close(); err != nil {
 		return advise(what, err)
 	}
-	// The server ends SLEEP and some waiting functions at the limit without an error, with a wrong value in the result.
+	// At the limit the server ends SLEEP, BENCHMARK and some waiting functions without an error, with a wrong value in the result.
 	if time.Since(start) >= s.limit {
 		return Permanent(fmt.Errorf("%s: %w", what, errTimeLimit))
 	}
@@ -160,10 +210,48 @@ func (s *session) query(ctx context.Context, what, stmt string, args []any, read
 	return nil
 }
 
+// drained reads the few rows that may be left, which is cheaper than a new connection, and reports whether those were all.
+func drained(rows *sql.Rows) bool {
+	for range 100 {
+		if !rows.Next() {
+			return rows.Err() == nil
+		}
+	}
+	return false
+}
+
+// stream is query for many rows: start is called once with the columns, also where there are no rows, then each for every row, with values that the
+// next one overwrites. Their errors end it and are returned as they are.
+func (s *session) stream(ctx context.Context, what, stmt string, args []any, start func([]column) error, each func(values []any) error) error {
+	return s.query(ctx, what, stmt, args, func(rows *sql.Rows) error {
+		columns, err := columnsOf(rows)
+		if err != nil {
+			return err
+		}
+		if err := start(columns); err != nil {
+			return err
+		}
+		values := make([]any, len(columns))
+		dest := make([]any, len(columns))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		for rows.Next() {
+			if err := rows.Scan(dest...); err != nil {
+				return advise("read the result", err)
+			}
+			if err := each(values); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
 // close gives the connection back as it was. Where that is not possible the connection is thrown away, and a statement that may still
 // be running is stopped on the server. A non-nil error says that it may run on although the context ended.
 func (s *session) close(ctx context.Context) error {
-	cutOff := ctx.Err() != nil && s.running
+	cutOff := (ctx.Err() != nil || s.leftOff) && s.running
 	if !cutOff && !s.doubtful && s.restore(ctx) == nil {
 		_ = s.conn.Close() // back to the pool
 		return nil
@@ -182,7 +270,11 @@ func (s *session) close(ctx context.Context) error {
 func (s *session) restore(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	for _, stmt := range []string{"ROLLBACK AND NO CHAIN NO RELEASE", s.saved.statement()} {
+	statements := []string{"ROLLBACK AND NO CHAIN NO RELEASE"}
+	for _, saved := range slices.Backward(s.saved) {
+		statements = append(statements, writes(saved))
+	}
+	for _, stmt := range statements {
 		if _, err := s.conn.ExecContext(ctx, stmt); err != nil {
 			return err
 		}
@@ -211,10 +303,8 @@ func (s *session) kill(ctx context.Context) (err error) {
 		return err
 	}
 	defer conn.Close()
-	var id int64
 	var server string
-	var discard any
-	if err := conn.QueryRowContext(ctx, probeSession).Scan(&id, &server, &discard, &discard, &discard, &discard, &discard, &discard); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT "+s.dialect.identity).Scan(&server); err != nil {
 		return err
 	}
 	if server != s.server {

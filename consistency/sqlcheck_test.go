@@ -40,18 +40,37 @@ func exec(t *testing.T, db *sql.DB, statements ...string) {
 	}
 }
 
-func ordersServer(t *testing.T) *servers.MySQLServer {
-	server := servers.MySQL(t)
+func ordersServer(t *testing.T) *servers.MySQLServer { return withOrders(t, servers.MySQL(t)) }
+
+func withOrders(t *testing.T, server *servers.MySQLServer) *servers.MySQLServer {
 	exec(t, server.DB, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
 	return server
 }
+
+// onEach runs a test on each kind of server that SQL supports, with the table t.
+func onEach(t *testing.T, test func(t *testing.T, server *servers.MySQLServer)) {
+	t.Run("MySQL", func(t *testing.T) { test(t, ordersServer(t)) })
+	t.Run("MariaDB", func(t *testing.T) { test(t, withOrders(t, servers.MariaDB(t))) })
+}
+
+// oldNames is how the server's variables on transactions begin: MariaDB's before 11.1 do so too.
+func oldNames(t *testing.T) string {
+	if isMariaDB(t) {
+		return "tx"
+	}
+	return "transaction"
+}
+
+// isMariaDB reports which kind a test runs on.
+func isMariaDB(t *testing.T) bool { return strings.Contains(t.Name(), "/MariaDB") }
 
 func sqlCheck(db *sql.DB, query string) SQL {
 	return SQL{Meta: Meta{Name: "x", Retry: fast}, DB: db, Query: query, Key: []string{"id"}}
 }
 
-func TestSQLConvictsTheRowsOfItsQuery(t *testing.T) {
-	server := ordersServer(t)
+func TestSQLConvictsTheRowsOfItsQuery(t *testing.T) { onEach(t, testSQLConvictsTheRowsOfItsQuery) }
+
+func testSQLConvictsTheRowsOfItsQuery(t *testing.T, server *servers.MySQLServer) {
 	check := sqlCheck(server.DB, "SELECT v AS n, id FROM t WHERE id > ? ORDER BY id -- the bad ones")
 	check.Args = []any{1}
 	check.Population = "SELECT COUNT(*) FROM t WHERE id < ?;"
@@ -73,8 +92,9 @@ func TestSQLConvictsTheRowsOfItsQuery(t *testing.T) {
 	require.Equal(t, 1, r.Attempts)
 }
 
-func TestNamesInJapanese(t *testing.T) {
-	server := servers.MySQL(t)
+func TestNamesInJapanese(t *testing.T) { onEach(t, testNamesInJapanese) }
+
+func testNamesInJapanese(t *testing.T, server *servers.MySQLServer) {
 	exec(t, server.DB, "CREATE TABLE 注文 (番号 VARCHAR(20) PRIMARY KEY, 状態 VARCHAR(20))", "INSERT INTO 注文 VALUES ('注-1', '未入金'), ('注-2', '入金済')")
 	check := SQL{Meta: Meta{Name: "入金のない注文", Retry: fast}, DB: server.DB, Query: "SELECT 番号, 状態 FROM 注文 WHERE 状態 = '未入金' -- 確認", Key: []string{"番号"}}
 	r := runOne(t.Context(), t, check)
@@ -82,8 +102,9 @@ func TestNamesInJapanese(t *testing.T) {
 	require.Equal(t, []Violation{{Key: "注-1", Row: Row{{"番号", "注-1"}, {"状態", "未入金"}}}}, r.Violations)
 }
 
-func TestSQLOverNothingIsUnknown(t *testing.T) {
-	server := ordersServer(t)
+func TestSQLOverNothingIsUnknown(t *testing.T) { onEach(t, testSQLOverNothingIsUnknown) }
+
+func testSQLOverNothingIsUnknown(t *testing.T, server *servers.MySQLServer) {
 	check := sqlCheck(server.DB, "SELECT id FROM t WHERE v < 0")
 	for population, want := range map[string]string{
 		"SELECT COUNT(*) FROM t WHERE id > 100": "looked at nothing",
@@ -110,14 +131,17 @@ func TestSQLOverNothingIsUnknown(t *testing.T) {
 }
 
 func TestSQLResultsThatCannotBeJudgedAreUnknown(t *testing.T) {
-	server := ordersServer(t)
+	onEach(t, testSQLResultsThatCannotBeJudgedAreUnknown)
+}
+
+func testSQLResultsThatCannotBeJudgedAreUnknown(t *testing.T, server *servers.MySQLServer) {
 	for query, want := range map[string]string{
 		"SELECT v FROM t":                         `the result has no key column "id", only v`,
 		"SELECT id, v, v FROM t":                  `two columns named "v"`,
 		"SELECT id, v AS ID FROM t":               `two columns named "ID"`,
 		"SELECT id % 2 AS id FROM t":              "two rows have the key 1 (id)",
 		"SELECT NULLIF(id, 2) AS id FROM t":       "a key column is NULL",
-		"SELECT JSON_OBJECT() AS id FROM t":       "cannot be part of a key",
+		"SELECT JSON_OBJECT() AS id FROM t":       map[bool]string{false: "cannot be part of a key", true: "two rows have the key {}"}[isMariaDB(t)], // to MariaDB it is text
 		"SELECT id, 1 AS other FROM t LIMIT 2, 1": "",
 	} {
 		r := runOne(t.Context(), t, sqlCheck(server.DB, query))
@@ -137,16 +161,22 @@ func TestSQLResultsThatCannotBeJudgedAreUnknown(t *testing.T) {
 	r := runOne(t.Context(), t, check)
 	require.Contains(t, r.Reason, "two rows have the key ***")
 	require.NotContains(t, r.Reason, "secret")
-	check = sqlCheck(server.DB, "SELECT id, 'secret' AS email FROM t WHERE UUID_TO_BIN(CONCAT('secret', id)) = ''")
+	quoting, number := "UUID_TO_BIN(CONCAT('secret', id)) = ''", "1411 (HY000)"
+	if isMariaDB(t) {
+		exec(t, server.DB, "CREATE FUNCTION refuse(s TEXT) RETURNS INT DETERMINISTIC BEGIN DECLARE m TEXT DEFAULT CONCAT('Incorrect string value: ''', s, ''''); SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = m; RETURN 1; END")
+		quoting, number = "refuse(CONCAT('secret', id)) = 1", "1644 (45000)"
+	}
+	check = sqlCheck(server.DB, "SELECT id, 'secret' AS email FROM t WHERE "+quoting)
 	require.Contains(t, runOne(t.Context(), t, check).Reason, "Incorrect string value: 'secret1'", "the server quotes values in its messages")
 	check.Mask = []string{"email"}
 	r = runOne(t.Context(), t, check)
-	require.Contains(t, r.Reason, "Error 1411 (HY000): Incorrect string value: '***'")
+	require.Contains(t, r.Reason, "Error "+number+": Incorrect string value: '***'")
 	require.NotContains(t, fmt.Sprintf("%+v", r), "secret")
 }
 
-func TestSQLKeepsAFewRowsAndCountsAll(t *testing.T) {
-	server := ordersServer(t)
+func TestSQLKeepsAFewRowsAndCountsAll(t *testing.T) { onEach(t, testSQLKeepsAFewRowsAndCountsAll) }
+
+func testSQLKeepsAFewRowsAndCountsAll(t *testing.T, server *servers.MySQLServer) {
 	check := sqlCheck(server.DB, "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT (a.i - 1) * 300 + b.i AS id FROM n a, n b ORDER BY id")
 	check.MaxRows = 10
 	f, err := check.Run(t.Context())
@@ -178,7 +208,10 @@ func TestSQLKeepsAFewRowsAndCountsAll(t *testing.T) {
 }
 
 func TestSQLValuesAreTheSameWhateverTheDSNSays(t *testing.T) {
-	server := servers.MySQL(t)
+	onEach(t, testSQLValuesAreTheSameWhateverTheDSNSays)
+}
+
+func testSQLValuesAreTheSameWhateverTheDSNSays(t *testing.T, server *servers.MySQLServer) {
 	exec(t, server.DB, `CREATE TABLE v (id BIGINT UNSIGNED PRIMARY KEY, big BIGINT, price DECIMAL(30,10), f FLOAT, d DOUBLE, s VARCHAR(50), blank TEXT, missing TEXT,
 		bin VARBINARY(10), printable BINARY(2), flags BIT(10), yes BOOL, doc JSON, dt DATETIME(3), ts DATETIME, day DATE, tm TIME(2), y YEAR, e ENUM('a','b'))`,
 		`INSERT INTO v VALUES (18446744073709551615, -9007199254740993, 12345678901234567890.1234567890, 0.1, 0.1, '日本 <b>', '', NULL,
@@ -186,6 +219,9 @@ func TestSQLValuesAreTheSameWhateverTheDSNSays(t *testing.T) {
 	want := `{"id":"18446744073709551615","big":"-9007199254740993","price":"12345678901234567890.1234567890","f":0.1,"d":0.1,"s":"日本 <b>","blank":"","missing":null,` +
 		`"bin":"0xff00","printable":"0x6162","flags":513,"yes":1,"doc":{"a":"é","z":9007199254740993},"dt":"2026-03-29 02:30:00.120","ts":"2026-11-21 10:00:00","day":"2026-01-02",` +
 		`"tm":"-11:22:33.50","y":2026,"e":"b"}`
+	if isMariaDB(t) { // whose JSON is text
+		want = strings.Replace(want, `{"a":"é","z":9007199254740993}`, `"{\"z\": 9007199254740993, \"a\": \"é\"}"`, 1)
+	}
 	for name, change := range map[string]func(*mysql.Config){
 		"as it is":          func(*mysql.Config) {},
 		"parseTime":         func(c *mysql.Config) { c.ParseTime = true },
@@ -209,11 +245,12 @@ func TestSQLValuesAreTheSameWhateverTheDSNSays(t *testing.T) {
 	require.Equal(t, `18446744073709551615,12345678901234567890.1234567890,0.1,日本 <b>,"",0xff00,513,2026-03-29 02:30:00.120,2026-01-02,-11:22:33.50,b`, f.Violations[0].Key)
 }
 
-func TestSQLCannotWrite(t *testing.T) {
-	server := ordersServer(t)
+func TestSQLCannotWrite(t *testing.T) { onEach(t, testSQLCannotWrite) }
+
+func testSQLCannotWrite(t *testing.T, server *servers.MySQLServer) {
 	exec(t, server.DB,
 		"CREATE FUNCTION writes() RETURNS INT DETERMINISTIC BEGIN INSERT INTO t VALUES (50, 1); RETURN 1; END",
-		"CREATE FUNCTION unlocks() RETURNS INT DETERMINISTIC BEGIN SET SESSION transaction_read_only = 0; INSERT INTO t VALUES (51, 1); RETURN 1; END",
+		"CREATE FUNCTION unlocks() RETURNS INT DETERMINISTIC BEGIN SET SESSION "+oldNames(t)+"_read_only = 0; INSERT INTO t VALUES (51, 1); RETURN 1; END",
 		"CREATE FUNCTION creates() RETURNS INT DETERMINISTIC BEGIN CREATE TEMPORARY TABLE tmp (a INT); RETURN 1; END",
 		"CREATE VIEW harmless AS SELECT writes() AS id")
 	state := func() (s string) {
@@ -302,7 +339,9 @@ func TestASecondConnectionOfAProxyIsRefused(t *testing.T) {
 			db, mock, err := sqlmock.New()
 			require.NoError(t, err)
 			defer db.Close()
-			mock.ExpectQuery("SELECT CONNECTION_ID").WillReturnRows(sqlmock.NewRows(strings.Split("abcdefgh", "")).AddRow(7, "s", "", "utf8mb4", 0, 0, 1, 1))
+			mock.ExpectQuery("SELECT VERSION").WillReturnRows(sqlmock.NewRows(strings.Split("abcd", "")).AddRow("8.0.40", 7, "", "utf8mb4"))
+			mock.ExpectQuery("SELECT CONCAT_WS").WillReturnRows(sqlmock.NewRows([]string{"server"}).AddRow("s"))
+			mock.ExpectQuery("SELECT @@SESSION").WillReturnRows(sqlmock.NewRows(strings.Split("abcdef", "")).AddRow(0, 0, 1, 1, "REPEATABLE-READ", 1))
 			for range 3 {
 				mock.ExpectExec("S.*").WillReturnResult(sqlmock.NewResult(0, 0))
 			}
@@ -319,7 +358,7 @@ func TestAnotherDatabaseThanMySQLIsRefused(t *testing.T) {
 	db, mock, err := sqlmock.New()
 	require.NoError(t, err)
 	defer db.Close()
-	mock.ExpectQuery("SELECT CONNECTION_ID").WillReturnError(errors.New(`pq: column "global.server_uuid" does not exist`))
+	mock.ExpectQuery("SELECT VERSION").WillReturnError(errors.New(`pq: column "global.server_uuid" does not exist`))
 	mock.ExpectClose()
 	_, err = sqlCheck(db, "SELECT id FROM t").Run(t.Context())
 	require.ErrorContains(t, err, "this is not a MySQL server (5.7.20 or newer)")
@@ -328,7 +367,10 @@ func TestAnotherDatabaseThanMySQLIsRefused(t *testing.T) {
 }
 
 func TestACharsetWhereTheLexerCouldBeWrongIsRefused(t *testing.T) {
-	server := ordersServer(t)
+	onEach(t, testACharsetWhereTheLexerCouldBeWrongIsRefused)
+}
+
+func testACharsetWhereTheLexerCouldBeWrongIsRefused(t *testing.T, server *servers.MySQLServer) {
 	db := open(t, server, func(c *mysql.Config) { _ = c.Apply(mysql.Charset("cp932", "")) })
 	_, err := sqlCheck(db, "SELECT id FROM t WHERE 'ソ' = ''").Run(t.Context())
 	require.ErrorContains(t, err, "the connection speaks cp932")
@@ -337,7 +379,10 @@ func TestACharsetWhereTheLexerCouldBeWrongIsRefused(t *testing.T) {
 }
 
 func TestRowsAreJSONInTheOrderOfTheQuery(t *testing.T) {
-	server := ordersServer(t)
+	onEach(t, testRowsAreJSONInTheOrderOfTheQuery)
+}
+
+func testRowsAreJSONInTheOrderOfTheQuery(t *testing.T, server *servers.MySQLServer) {
 	f, err := sqlCheck(server.DB, "SELECT v AS z, id, NULL AS a FROM t ORDER BY id LIMIT 1").Run(t.Context())
 	require.NoError(t, err)
 	out, err := json.Marshal(f.Violations[0].Row)

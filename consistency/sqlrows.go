@@ -45,42 +45,28 @@ func newCollector(s SQL, wanted map[string]bool) *collector {
 	return c
 }
 
-func (c *collector) read(rows *sql.Rows) error {
+// columnsOf asks a result for its columns.
+func columnsOf(rows *sql.Rows) ([]column, error) {
 	types, err := rows.ColumnTypes()
 	if err != nil {
-		return advise("read the result", err)
+		return nil, advise("read the result", err)
 	}
-	c.columns = make([]column, len(types))
+	columns := make([]column, len(types))
 	for i, t := range types {
-		c.columns[i] = column{name: t.Name(), typ: t.DatabaseTypeName()}
+		columns[i] = column{name: t.Name(), typ: t.DatabaseTypeName()}
 		if _, scale, ok := t.DecimalSize(); ok {
-			c.columns[i].digits = scale
+			columns[i].digits = scale
 		}
 	}
-	if err := c.resolve(); err != nil {
-		return Permanent(err)
-	}
-	values := make([]any, len(types))
-	dest := make([]any, len(types))
-	for i := range values {
-		dest[i] = &values[i]
-	}
-	for rows.Next() {
-		if err := rows.Scan(dest...); err != nil {
-			return advise("read the result", err)
-		}
-		if err := c.add(values); err != nil {
-			return Permanent(err)
-		}
-	}
-	return rows.Err()
+	return columns, nil
 }
 
-// resolve finds the key columns. Names are compared as MySQL does, without regard to letter case.
-func (c *collector) resolve() error {
+// resolve finds the key columns, also of a result without rows. Names are compared as MySQL does, without regard to letter case.
+func (c *collector) resolve(columns []column) error {
+	c.columns = columns
 	at := map[string]int{}
 	var names []string
-	for i, col := range c.columns {
+	for i, col := range columns {
 		folded := strings.ToLower(col.name)
 		if _, twice := at[folded]; twice {
 			return fmt.Errorf("the result has two columns named %q: give one of them an alias", col.name)

@@ -37,6 +37,14 @@ func vetSQL(src string, mode lexMode) (string, error) {
 	return src[:end], nil
 }
 
+// trimStatement is a statement as vetSQL lets it pass, for those who judge it before a server is asked for its sql_mode.
+func trimStatement(src string) string {
+	if stmt, err := vetSQL(src, lexMode{}); err == nil {
+		return strings.TrimSpace(stmt)
+	}
+	return src
+}
+
 // vetAnyMode vets before a server was asked for its sql_mode: it refuses what no mode would let pass.
 func vetAnyMode(src string) error {
 	_, err := vetSQL(src, lexMode{})
@@ -67,7 +75,7 @@ func vetFirst(src string, tokens []token) error {
 	return errors.New("the query was not sent: it is empty")
 }
 
-// The words of this function are reserved in MySQL: outside of quotes and not after "name." they are never identifiers.
+// The words of this function are reserved in MySQL and MariaDB, or stand where two identifiers never do: outside of quotes and not after "name." they are never identifiers.
 func vetToken(src string, tokens []token, i int) error {
 	t := tokens[i]
 	next, prev := neighbour(tokens, i+1), neighbour(tokens, i-1)
@@ -112,6 +120,16 @@ func vetToken(src string, tokens []token, i int) error {
 		}
 	case "LOCK":
 		return refusal(src, t.start, "locks what it reads (LOCK): remove it")
+	case "PROCEDURE":
+		return refusal(src, t.start, "puts a procedure between its rows and the check (PROCEDURE): remove it")
+	case "NEXT", "PREVIOUS": // MariaDB
+		if strings.EqualFold(next.text, "VALUE") && next.kind == tokenWord && strings.EqualFold(neighbour(tokens, i+2).text, "FOR") {
+			return refusal(src, t.start, "uses a sequence (%s VALUE FOR), which writes or is NULL on the check's own connection: remove it", word)
+		}
+	case "ROWS": // MariaDB
+		if next.kind == tokenWord && strings.EqualFold(next.text, "EXAMINED") {
+			return refusal(src, t.start, "holds LIMIT ROWS EXAMINED: the server cuts the result without an error, and the check would be green for nothing; remove it, Meta.Timeout is the limit")
+		}
 	}
 	return vetCall(src, tokens, i)
 }
@@ -129,6 +147,10 @@ var effects = map[string]string{
 	"keyring_key_":                      "changes the keyring of the server",
 	"version_tokens_":                   "changes the version tokens of the server",
 	"mysql_firewall_":                   "changes the firewall of the server",
+	"nextval":                           "writes to a sequence",
+	"setval":                            "writes to a sequence",
+	"lastval":                           "reads the state of a connection: it would be NULL on the check's own",
+	"spider_":                           "writes through the Spider engine",
 	"sys_exec":                          "runs a program on the server",
 	"sys_eval":                          "runs a program on the server",
 }

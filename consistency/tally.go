@@ -20,6 +20,7 @@ type suspect struct {
 	violation Violation // as last seen
 	since     time.Time // start of the first look that showed it
 	doubt     bool      // a look was cut by its cap and did not show the key, which says nothing
+	changing  bool      // the looks showed it with different content
 }
 
 // tally keeps, over the looks of one run, which keys were in every one of them. It is pure: no clock, no waiting, no I/O.
@@ -29,6 +30,8 @@ type tally struct {
 	// open is true as long as every look was cut by its cap: then rows beyond the cap may have been wrong in all of them.
 	open   bool
 	healed Healed
+	// right are the keys that healed.
+	right map[string]bool
 }
 
 func (t *tally) add(l look) {
@@ -50,8 +53,13 @@ func (t *tally) add(l look) {
 		delete(found, s.violation.Key)
 		switch {
 		case still:
+			s.changing = s.changing || v.Content != s.violation.Content
 			s.violation = v
 		case l.asked || l.complete():
+			if t.right == nil {
+				t.right = map[string]bool{}
+			}
+			t.right[s.violation.Key] = true
 			t.healed.Rows++
 			t.healed.Longest = max(t.healed.Longest, l.end.Sub(s.since))
 			continue
@@ -89,6 +97,7 @@ type verdict struct {
 	convicted []Violation
 	atLeast   bool // there may be more than the convicted
 	undecided int  // suspects about which the looks do not agree
+	changing  int  // suspects that were wrong in every look, with other content each time
 }
 
 func (t *tally) verdict() verdict {
@@ -96,6 +105,10 @@ func (t *tally) verdict() verdict {
 	for _, s := range t.suspects {
 		if s.doubt {
 			v.undecided++
+			continue
+		}
+		if s.changing {
+			v.changing++
 			continue
 		}
 		v.convicted = append(v.convicted, s.violation)
@@ -106,7 +119,7 @@ func (t *tally) verdict() verdict {
 		v.outcome = Unknown
 	case len(v.convicted) > 0:
 		v.outcome, v.atLeast = Inconsistent, unseen
-	case unseen:
+	case unseen, v.changing > 0:
 		v.outcome = Unknown
 	default:
 		v.outcome = Consistent
