@@ -25,7 +25,8 @@ var serverAdvice = map[uint16]string{
 	1054: "the schema here differs from what the statement expects; run the migrations",
 	1205: "the table is locked by another session (LOCK TABLES, DDL); wait for it or end it, see SHOW PROCESSLIST",
 	1345: "EXPLAIN of a view needs SHOW VIEW on it and SELECT on its tables; grant them",
-	1792: "a function in the statement writes, and MySQL runs constant subqueries while it plans; such a statement cannot be explained safely",
+	1792: "a function in the statement writes, and the server runs constant subqueries while it plans; such a statement cannot be explained safely",
+	1969: "planning took longer than " + planningTimeout.String() + ": MariaDB runs cheap constant subqueries and functions while it plans; make them cheaper",
 	3024: "planning took longer than " + planningTimeout.String() + ": MySQL runs constant subqueries while it plans; make them cheaper",
 	1210: "the number or type of the arguments does not fit the placeholders",
 }

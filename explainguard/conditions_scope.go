@@ -4,26 +4,42 @@ import (
 	"strings"
 
 	"github.com/sqlc-dev/marino/ast"
-	"github.com/sqlc-dev/marino/format"
-	"github.com/sqlc-dev/marino/opcode"
 )
 
 // scope is one SELECT: its columns, its sources, and what its conditions say about columns ("alias.column").
 type scope struct {
-	fields  []*ast.SelectField
-	sources map[string]source
-	values  map[string]kept     // a column → the constants it is compared with
-	equal   map[string][]string // a column → the columns that take its values over
-	closed  bool                // LIMIT or a window function: a filter inside changes the result
+	fields  []resultColumn
+	sources named[source]
+	facts            // what its conditions say
+	closed  bool     // LIMIT: a filter inside changes the result
+	windows []window // of each window function, what its rows are divided by
 }
+
+// resultColumn is a column of a SELECT's result.
+type resultColumn struct {
+	name   string    // as it is called outside; "" if it has no name there
+	passes bool      // it is a column inside, passed through
+	inside columnRef // which one
+}
+
+// column returns the column inside that stands for it; "" if it is computed.
+func (c resultColumn) column() string {
+	if !c.passes {
+		return ""
+	}
+	return c.inside.alias + "." + c.inside.column
+}
+
+// window is a window function's PARTITION BY: a filter on one of these columns takes whole partitions away, any other
+// filter changes what the function sees.
+type window map[string]bool
 
 type source struct {
 	arms    []*scope // of a derived table or CTE; nil for a stored table
 	columns []string // the column names that a CTE declares
-}
 
-// kept is a set of constants: the column it is written on and the rest of the condition, "IN (1, 2)" or "= 1".
-type kept struct{ column, test string }
+	schema, table string // of a stored table
+}
 
 // ctes adds the common table expressions of a WITH clause to those known outside.
 func ctes(with *ast.WithClause, known map[string]source) map[string]source {
@@ -53,7 +69,8 @@ func scopes(n ast.Node, known map[string]source) []*scope {
 	case *ast.SelectStmt:
 		known = ctes(n.With, known)
 		s := newScope(n.From, n.Where, n.Fields, known)
-		s.closed = n.Limit != nil || len(n.WindowSpecs) > 0 || windowed(n.Fields)
+		s.closed = n.Limit != nil
+		s.windows = windowsOf(n)
 		return []*scope{s}
 	case *ast.SetOprStmt:
 		known = ctes(n.With, known)
@@ -81,29 +98,110 @@ func closeAll(scopes []*scope, closed bool) []*scope {
 	return scopes
 }
 
-func windowed(fields *ast.FieldList) bool {
-	if fields == nil {
-		return false
+// windowsOf returns the partitions of a query's window functions.
+func windowsOf(n *ast.SelectStmt) []window {
+	if n.Fields == nil {
+		return nil
 	}
-	for _, f := range fields.Fields {
-		if _, ok := f.Expr.(*ast.WindowFuncExpr); ok {
-			return true
+	named := map[string]ast.WindowSpec{}
+	for _, spec := range n.WindowSpecs {
+		named[spec.Name.L] = spec
+	}
+	var out []window
+	for _, f := range n.Fields.Fields {
+		find := &windowFinder{named: named}
+		if f.Expr != nil {
+			f.Expr.Accept(find)
+		}
+		out = append(out, find.found...)
+	}
+	return out
+}
+
+// windowFinder collects the window functions of an expression.
+type windowFinder struct {
+	named map[string]ast.WindowSpec
+	found []window
+}
+
+// Enter implements ast.Visitor.
+func (f *windowFinder) Enter(n ast.Node) (ast.Node, bool) {
+	_, query := n.(*ast.SubqueryExpr) // whose windows are its own
+	if w, ok := n.(*ast.WindowFuncExpr); ok {
+		partition := window{}
+		// OVER w, and OVER (w …): what a named window does not say, the one that it is built on does.
+		for spec, depth := w.Spec, 0; depth <= len(f.named); depth++ {
+			if spec.PartitionBy != nil {
+				for _, item := range spec.PartitionBy.Items {
+					t := termOf(item.Expr)
+					partition[t.columnName()] = true
+				}
+			}
+			base := spec.Ref.L
+			if base == "" && spec.OnlyAlias {
+				base = spec.Name.L
+			}
+			next, ok := f.named[base]
+			if !ok {
+				break
+			}
+			spec = next
+		}
+		f.found = append(f.found, partition)
+	}
+	return n, query
+}
+
+// Leave implements ast.Visitor.
+func (f *windowFinder) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+// filterable reports whether a filter on one of the scope's columns leaves the rows that it keeps as they are.
+func (s *scope) filterable(column string) bool {
+	for _, w := range s.windows {
+		if !w[column] {
+			return false
 		}
 	}
-	return false
+	return !s.closed
 }
 
 func newScope(from *ast.TableRefsClause, where ast.ExprNode, fields *ast.FieldList, known map[string]source) *scope {
-	s := &scope{sources: map[string]source{}, values: map[string]kept{}, equal: map[string][]string{}}
+	s := &scope{}
 	if fields != nil {
-		s.fields = fields.Fields
+		for _, f := range fields.Fields {
+			s.fields = append(s.fields, resultColumnOf(f))
+		}
 	}
 	if from != nil {
 		s.from(from.TableRefs, known)
 	}
-	s.condition(where, nil)
-	s.propagate()
+	if where != nil {
+		t := termOf(where)
+		s.condition(&t)
+	}
+	s.settle()
 	return s
+}
+
+func resultColumnOf(f *ast.SelectField) resultColumn {
+	out := resultColumn{name: f.AsName.L}
+	if f.Expr == nil { // *
+		return out
+	}
+	if c, ok := f.Expr.(*ast.ColumnNameExpr); ok && out.name == "" {
+		out.name = c.Name.Name.L
+	}
+	if t := termOf(f.Expr); t.shape == shapeColumn {
+		out.passes, out.inside = true, t.columnRef
+	}
+	return out
+}
+
+// settle draws the conclusions from what the conditions say, once all are read.
+func (s *scope) settle() {
+	s.fromInside()
+	s.fromOuterRows()
+	s.propagate()
 }
 
 // from reads a FROM clause and returns the aliases in it.
@@ -116,14 +214,15 @@ func (s *scope) from(n ast.ResultSetNode, known map[string]source) []string {
 		left := s.from(n.Left, known)
 		right := s.from(n.Right, known)
 		if n.On != nil {
-			var nullable []string
+			on := termOf(n.On.Expr)
 			switch n.Tp {
 			case ast.LeftJoin:
-				nullable = right
+				s.outerJoin(&on, right)
 			case ast.RightJoin:
-				nullable = left
+				s.outerJoin(&on, left)
+			default:
+				s.condition(&on)
 			}
-			s.condition(n.On.Expr, nullable)
 		}
 		return append(left, right...)
 	case *ast.TableSource:
@@ -133,15 +232,15 @@ func (s *scope) from(n ast.ResultSetNode, known map[string]source) []string {
 			if alias == "" {
 				alias = t.Name.L
 			}
-			src := source{}
-			if t.Schema.L == "" {
-				src = known[t.Name.L]
+			src := source{schema: t.Schema.O, table: t.Name.O}
+			if cte, ok := known[t.Name.L]; ok && t.Schema.L == "" {
+				src = cte
 			}
-			s.sources[alias] = src
+			s.sources.set(alias, src)
 		case *ast.Join:
 			return s.from(t, known)
 		default:
-			s.sources[alias] = source{arms: scopes(n.Source, known)}
+			s.sources.set(alias, source{arms: scopes(n.Source, known)})
 		}
 		return []string{alias}
 	default:
@@ -149,148 +248,26 @@ func (s *scope) from(n ast.ResultSetNode, known map[string]source) []string {
 	}
 }
 
-// condition reads a conjunction. Of an outer join's ON clause only what it says about the nullable side holds.
-func (s *scope) condition(e ast.ExprNode, nullable []string) {
-	switch e := e.(type) {
-	case *ast.ParenthesesExpr:
-		s.condition(e.Expr, nullable)
-	case *ast.BinaryOperationExpr:
-		switch e.Op {
-		case opcode.LogicAnd:
-			s.condition(e.L, nullable)
-			s.condition(e.R, nullable)
-		case opcode.EQ:
-			s.equality([]ast.ExprNode{e.L, e.R}, nullable)
+// fromInside takes over what a derived table of the scope keeps by itself: all that comes out of it is narrowed so.
+func (s *scope) fromInside() {
+	for _, src := range s.sources {
+		if len(src.value.arms) != 1 || len(src.value.arms[0].values) == 0 {
+			continue
 		}
-	case *ast.FuncCallExpr:
-		if e.FnName.L == multipleEqual {
-			s.equality(e.Args, nullable)
-		}
-	case *ast.PatternInExpr:
-		if column := columnOf(e.Expr); column != "" && !e.Not && e.Sel == nil && constants(e.List) {
-			s.keep(column, "IN ("+list(e.List)+")", nullable)
-		}
-	}
-}
-
-func (s *scope) equality(sides []ast.ExprNode, nullable []string) {
-	var columns []string
-	constant := ""
-	for _, e := range sides {
-		if c := columnOf(e); c != "" {
-			columns = append(columns, c)
-		} else if constants([]ast.ExprNode{e}) {
-			constant = list([]ast.ExprNode{e})
-		}
-	}
-	for i, c := range columns {
-		if constant != "" {
-			s.keep(c, "= "+constant, nullable)
-		}
-		for _, other := range columns[:i] {
-			s.link(c, other, nullable)
-			s.link(other, c, nullable)
-		}
-	}
-}
-
-func (s *scope) keep(column, test string, nullable []string) {
-	if nullable == nil || on(column, nullable) {
-		if _, ok := s.values[column]; !ok {
-			s.values[column] = kept{column: column, test: test}
-		}
-	}
-}
-
-// link says that what narrows one column narrows the other. From the nullable side of an outer join nothing comes back.
-func (s *scope) link(from, to string, nullable []string) {
-	if nullable == nil || on(to, nullable) {
-		s.equal[from] = append(s.equal[from], to)
-	}
-}
-
-func on(column string, aliases []string) bool {
-	for _, a := range aliases {
-		if strings.HasPrefix(column, a+".") {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *scope) propagate() {
-	for column := range s.equal {
-		alias, _, _ := strings.Cut(column, ".")
-		if _, own := s.sources[alias]; !own && column != "" {
-			// A column of an outer query: a correlated block is narrowed by it.
-			s.values[column] = kept{column: column, test: "= its outer row"}
-		}
-	}
-	queue := make([]string, 0, len(s.values))
-	for column := range s.values {
-		queue = append(queue, column)
-	}
-	for len(queue) > 0 {
-		column := queue[0]
-		queue = queue[1:]
-		for _, to := range s.equal[column] {
-			if _, ok := s.values[to]; !ok {
-				s.values[to] = s.values[column]
-				queue = append(queue, to)
+		for _, name := range src.value.names() {
+			if k, ok := src.value.arms[0].values.get(src.value.column(0, name)); ok && k.discrete() {
+				s.keep(src.name+"."+name, kept{values: k.values})
 			}
 		}
 	}
 }
 
-// columnOf returns "alias.column" for a column, else "".
-func columnOf(e ast.ExprNode) string {
-	switch e := e.(type) {
-	case *ast.ParenthesesExpr:
-		return columnOf(e.Expr)
-	case *ast.ColumnNameExpr:
-		return e.Name.Table.L + "." + e.Name.Name.L
-	default:
-		return ""
-	}
-}
-
-// constants reports whether no expression depends on a row.
-func constants(list []ast.ExprNode) bool {
-	for _, e := range list {
-		switch e := e.(type) {
-		case ast.ValueExpr, *ast.UnaryOperationExpr, ast.ParamMarkerExpr:
-		case *ast.ParenthesesExpr:
-			if !constants([]ast.ExprNode{e.Expr}) {
-				return false
-			}
-		case *ast.FuncCallExpr: // DATE'2024-01-01'
-			if !constants(e.Args) {
-				return false
-			}
-		default:
-			return false
+// fromOuterRows notes the columns that are compared with a column of an outer query: a correlated block is narrowed by it.
+func (s *scope) fromOuterRows() {
+	for _, l := range s.equal {
+		alias, _, _ := strings.Cut(l.from, ".")
+		if _, own := s.sources.get(alias); !own && l.from != "" {
+			s.values.set(l.from, kept{column: l.from, outerRow: true})
 		}
 	}
-	return true
-}
-
-// maxListed is how many constants a message shows.
-const maxListed = 12
-
-func list(exprs []ast.ExprNode) string {
-	var b strings.Builder
-	for i, e := range exprs {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if i == maxListed {
-			b.WriteString("…")
-			break
-		}
-		if err := e.Restore(format.NewRestoreCtx(format.RestoreStringSingleQuotes|format.RestoreKeyWordUppercase|
-			format.RestoreStringWithoutCharset, &b)); err != nil {
-			b.WriteString("?")
-		}
-	}
-	return b.String()
 }

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sqlc-dev/marino/ast"
 	"github.com/sqlc-dev/marino/parser"
 )
 
-// sqlConditions judges by the statement as the server rewrote it. This file and conditions_scope.go alone
+// sqlConditions judges by the statement as the server rewrote it. This file, conditions_scope.go and conditions_term.go alone
 // know the SQL parser.
 type sqlConditions struct{ main []*scope }
 
@@ -21,8 +22,20 @@ const multipleEqual = "multiple_equal"
 var notSQL = strings.NewReplacer(" semi join ", " join ", " anti join ", " left join ", "<cache>(", "(",
 	"multiple equal(", multipleEqual+"(")
 
+// sqlParsers are kept for the next statement: a new one costs more than a short statement's parsing.
+var sqlParsers = sync.Pool{New: func() any { return parser.New() }}
+
 func readSQL(text string) (*sqlConditions, error) {
-	stmt, err := parser.New().ParseOneStmt(notSQL.Replace(text), "", "")
+	if main, ok := readQuick(text); ok {
+		return &sqlConditions{main: main}, nil
+	}
+	return parseSQL(text)
+}
+
+func parseSQL(text string) (*sqlConditions, error) {
+	p := sqlParsers.Get().(*parser.Parser)
+	defer sqlParsers.Put(p) // the statement does not point into it
+	stmt, err := p.ParseOneStmt(notSQL.Replace(text), "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +78,7 @@ func (c *sqlConditions) in(b *Block) []*scope {
 		}
 	case BlockDerived:
 		for _, s := range outer {
-			if src, ok := s.sources[strings.ToLower(b.Name)]; ok && src.arms != nil {
+			if src, ok := s.sources.get(strings.ToLower(b.Name)); ok && src.arms != nil {
 				return src.arms
 			}
 		}
@@ -79,39 +92,93 @@ func (c *sqlConditions) knows(outer, derived *Block) bool {
 	return len(c.in(outer)) > 0 && len(c.in(derived)) > 0
 }
 
-func (c *sqlConditions) missing(outer *Block, access *Node, _ *Block) (lack, bool) {
+func (c *sqlConditions) missing(outer *Block, access *Node, derived *Block) (lack, bool) {
 	alias := strings.ToLower(access.Name())
 	for _, s := range c.in(outer) {
-		src, ok := s.sources[alias]
+		src, ok := s.sources.get(alias)
 		if !ok {
 			continue
 		}
 		for _, name := range src.names() {
-			want, ok := s.values[alias+"."+name]
-			if !ok || s.sharedButWider(access, outer, name) {
+			want, ok := s.values.get(alias + "." + name)
+			if !ok || want.outerRow || s.asNarrowAsOutside(src, alias, name, want, outer) || !want.discrete() && !fewInRange(outer, want) {
 				continue
 			}
-			columns := src.wide(name)
-			if len(columns) == 0 {
+			add, ok := s.forAll(access, outer, name, want)
+			if !ok {
 				continue
 			}
-			var add []string
+			columns := src.wide(name, want)
+			if allNarrow(columns) {
+				continue
+			}
+			l := lack{outside: want.on(want.column)}
+			var lacking, conditions []string
 			for _, column := range columns {
-				add = append(add, column+" "+want.test)
+				condition := ""
+				if column != "" {
+					condition = add.on(column)
+					lacking, conditions = append(lacking, column), append(conditions, condition)
+				}
+				l.arms = append(l.arms, condition)
 			}
-			return lack{
-				outside: want.column + " " + want.test,
-				column:  strings.Join(columns, ", nor "),
-				add:     strings.Join(add, "` and, in the other arm of the union, `"),
-			}, true
+			l.column = strings.Join(lacking, ", nor ")
+			l.add = strings.Join(conditions, "` and, in the other arm of the union, `")
+			return l, true
 		}
 	}
 	return lack{}, false
 }
 
-// sharedButWider reports whether a CTE that was filled once for several references is wanted wider by another of them, so
-// that a filter inside would take rows from that.
-func (s *scope) sharedButWider(access *Node, outer *Block, name string) bool {
+// asNarrowAsOutside reports whether the block is narrowed by the very column by which the table outside is looked up, so
+// that a further column of that table, joined too, would take nothing away.
+func (s *scope) asNarrowAsOutside(src source, alias, name string, want kept, outer *Block) bool {
+	table, column, _ := strings.Cut(want.column, ".")
+	if table == alias {
+		return false
+	}
+	for _, n := range outer.Accesses() {
+		if strings.ToLower(n.Name()) != table {
+			continue
+		}
+		for _, key := range n.KeyColumns {
+			if strings.EqualFold(key, column) {
+				return false
+			}
+		}
+		for _, key := range n.KeyColumns {
+			for _, other := range src.names() {
+				k, ok := s.values.get(alias + "." + other)
+				if ok && other != name && s.follows(alias+"."+other, table+"."+strings.ToLower(key)) && allNarrow(src.wide(other, k)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// fewInRange reports whether the outer block reads the column's range by an index and finds few rows there.
+func fewInRange(outer *Block, want kept) bool {
+	table, column, _ := strings.Cut(want.column, ".")
+	for _, n := range outer.Accesses() {
+		if strings.ToLower(n.Name()) == table && n.Access == AccessRange && len(n.KeyColumns) > 0 &&
+			strings.EqualFold(n.KeyColumns[0], column) && n.Read >= 0 {
+			return n.Read <= fewRows || want.closed && n.Read <= fewBetween
+		}
+	}
+	return false
+}
+
+// Up to how many rows a range outside counts as a wish for few: with one end, which may as well keep most, and with two.
+const (
+	fewRows    = 100
+	fewBetween = 1000
+)
+
+// forAll returns what a filter inside must keep, so that it serves each reference to a CTE that was filled once for
+// several; false where another reference wants rows that nothing outside narrows.
+func (s *scope) forAll(access *Node, outer *Block, name string, want kept) (kept, bool) {
 	d := access.derived()
 	top := outer
 	for top.Parent != nil {
@@ -122,12 +189,17 @@ func (s *scope) sharedButWider(access *Node, outer *Block, name string) bool {
 			if n.SharesWith == "" || d == nil || n.SharesWith != d.CTE && n.SharesWith != strconv.Itoa(d.ID) {
 				continue
 			}
-			if _, ok := s.values[strings.ToLower(n.Name())+"."+name]; b != outer || !ok {
-				return true
+			if b != outer {
+				return kept{}, false
+			}
+			other, _ := s.values.get(strings.ToLower(n.Name()) + "." + name)
+			var ok bool
+			if want, ok = want.or(other); !ok {
+				return kept{}, false
 			}
 		}
 	}
-	return false
+	return want, true
 }
 
 // names are the column names of a derived table.
@@ -137,41 +209,44 @@ func (src source) names() []string {
 	}
 	var out []string
 	for _, f := range src.arms[0].fields {
-		out = append(out, fieldName(f))
+		out = append(out, f.name)
 	}
 	return out
 }
 
-func fieldName(f *ast.SelectField) string {
-	if f.AsName.L != "" {
-		return f.AsName.L
+// column returns the column inside that stands for one of the derived table's own; "" if it is computed.
+func (src source) column(arm int, name string) string {
+	at := slices.Index(src.names(), name)
+	if at < 0 || at >= len(src.arms[arm].fields) || name == "" {
+		return ""
 	}
-	if c, ok := f.Expr.(*ast.ColumnNameExpr); ok {
-		return c.Name.Name.L
-	}
-	return ""
+	return src.arms[arm].fields[at].column()
 }
 
-// wide returns the columns inside a derived table that stand for one of its own and that nothing narrows there: one for
-// each arm of a union that lacks a filter.
-func (src source) wide(name string) []string {
-	at := slices.Index(src.names(), name)
-	for _, arm := range src.arms {
-		if at < 0 || at >= len(arm.fields) || arm.closed {
+// wide returns the columns inside a derived table that stand for one of its own and that nothing narrows there as the
+// wish outside does: one for each arm of a union, "" for an arm that needs no filter or cannot have one.
+func (src source) wide(name string, want kept) []string {
+	columns := make([]string, len(src.arms))
+	for i, arm := range src.arms {
+		column := src.column(i, name)
+		if column == "" { // computed: the arm is narrow, or cannot be narrowed by its WHERE
+			continue
+		}
+		if !arm.filterable(column) {
 			return nil
 		}
-	}
-	var columns []string
-	for _, arm := range src.arms {
-		column := columnOf(arm.fields[at].Expr)
-		if _, narrowed := arm.values[column]; narrowed || column == "" {
+		if k, ok := arm.values.get(column); ok && (k.narrow() || !want.discrete()) {
 			continue
 		}
 		alias, inner, _ := strings.Cut(column, ".")
-		if deeper := arm.sources[alias]; deeper.arms != nil && len(deeper.wide(inner)) == 0 {
+		if deeper, _ := arm.sources.get(alias); deeper.arms != nil && allNarrow(deeper.wide(inner, want)) {
 			continue
 		}
-		columns = append(columns, column)
+		columns[i] = column
 	}
 	return columns
+}
+
+func allNarrow(columns []string) bool {
+	return !slices.ContainsFunc(columns, func(c string) bool { return c != "" })
 }

@@ -112,12 +112,12 @@ func ExampleParse() {
 	report := (&explainguard.Guard{}).Judge(plan)
 	fmt.Println(report.Verdict, strings.Split(report.Findings[0].What, ";")[0])
 
-	_, err = explainguard.Parse([]byte("-> Table scan on t  (cost=1.25 rows=10)"))
-	fmt.Println(err != nil)
+	tree, err := explainguard.Parse([]byte("-> Table scan on t  (cost=1.25 rows=10)"))
+	fmt.Println(tree.Format, explainguard.Measure(tree).Total, err)
 	// Output:
 	// JSON v1 100000
 	// Fail the statement examines 100,000 rows
-	// true
+	// TREE 10 <nil>
 }
 
 // A rule is a value: write one of your own and put it beside the default ones.
@@ -138,11 +138,7 @@ func ExampleRule() {
 		},
 	}
 	guard := &explainguard.Guard{Rules: append(explainguard.DefaultRules(), noFulltext)}
-	for _, r := range guard.Rules {
-		fmt.Println(r.Name)
-	}
+	fmt.Println(guard.Rules[len(guard.Rules)-1].Name)
 	// Output:
-	// derived-filter
-	// rows-budget
 	// no-fulltext
 }

@@ -3,12 +3,9 @@ package explainguard
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -19,10 +16,28 @@ type Conner interface {
 }
 
 // Explainer asks a server for plans. The zero Format takes JSON v2 where the server has it and shows the statement in
-// it, else JSON v1.
+// it, else JSON v1; on MariaDB, MariaDB's JSON.
 type Explainer struct {
 	DB     Conner // required
 	Format Format // FormatUnknown (the default): the best that the server offers
+
+	// Analyze, if above 0, really runs the statement under EXPLAIN ANALYZE, for at most about so long, and the plan then says what happened
+	// (Plan.Analyzed, Node.Actual). Only statements that read are run: one that writes is an error.
+	//
+	// What the server's answer hides is brought back: index condition pushdown is switched off for the run where the plan uses it, since
+	// nobody counts the rows that it drops (if the run then takes too long, it is repeated with it, which doubles the time); rows that only the
+	// session's handler counters show (a stored function's, a subquery that the server leaves out of the answer, internal
+	// temporary tables) are Plan.Unseen; a COUNT(*) of a whole table counts with the optimizer's estimate.
+	//
+	// A run that reaches the limit is no error: Plan.Stopped says so, the figures show how far it had come, and such a plan never
+	// passes. The limit is max_execution_time; a hint MAX_EXECUTION_TIME in the statement overrules that, so that half a second later
+	// KILL QUERY follows, which takes a second connection of DB for a moment.
+	//
+	// The session reads only, which stops writes in stored functions as well (error 1792). SELECT … FOR UPDATE and FOR SHARE lock nothing under
+	// EXPLAIN ANALYZE and wait for nobody's row locks, and INTO stores nothing; GET_LOCK locks, until the connection is closed right after the run; SLEEP sleeps.
+	Analyze time.Duration
+
+	standing *standing // the statistics that a Guard applied, or nil
 }
 
 // Explain asks the server for the plan of one statement with these arguments; it never runs the statement. It is
@@ -38,13 +53,14 @@ const (
 	planningTimeout = 10 * time.Second
 )
 
-// Explain asks the server for the plan of one statement with these arguments.
+// Explain asks the server for the plan of one statement with these arguments. It runs the statement only if Analyze is set.
 //
 // It takes a connection of its own and sets, for that session: explain_json_format_version; lock_wait_timeout = 1, so
 // that it fails behind LOCK TABLES instead of waiting for a year; max_execution_time, 10 s unless the session has less;
 // sql_notes and max_error_count, without which the server keeps the rewritten statement to itself; and
 // transaction_read_only, since MySQL does run constant subqueries, and functions in them, while it plans. MySQL refuses EXPLAIN of a
-// writing statement in a read-only session, so such a statement is explained inside a transaction that is rolled back.
+// writing statement in a read-only session, so such a statement is explained inside a transaction that is rolled back. On MariaDB
+// the variables are max_statement_time, note_verbosity and tx_read_only where MySQL's are others.
 // All of it is put back, also when the context has ended; a connection on which that fails is closed, and so is one on
 // which planning may have left a mark that cannot be taken back (GET_LOCK, LAST_INSERT_ID(…), a user variable).
 //
@@ -66,7 +82,10 @@ func (e Explainer) explain(ctx context.Context, query string, args []any) (_ *Pl
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	if err := e.checkAnalyze(stmt); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout+2*e.Analyze)
 	defer cancel()
 	conn, err := e.DB.Conn(ctx)
 	if err != nil {
@@ -80,169 +99,70 @@ func (e Explainer) explain(ctx context.Context, query string, args []any) (_ *Pl
 	}
 	s := session{conn: conn, spoilt: stmt.marksSession}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	if err := s.open(ctx, stmt.readOnly); err != nil {
+	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	format, err := s.choose(e.Format)
+	if err := s.planByStats(ctx, e.standing); err != nil {
+		return nil, err
+	}
+	if err := s.pin(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.begin(ctx, stmt); err != nil {
+		return nil, err
+	}
+	before, err := s.readMarks(ctx, e.standing)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.plan(ctx, format, stmt.text, args)
+	format, err := s.was.format(e.Format)
 	if err != nil {
 		return nil, err
 	}
-	if e.Format == FormatUnknown && p.Format == FormatJSONv2 && p.v1Shows {
-		// Single-table writes, and the rows of a COUNT(*).
-		if p1, err := s.plan(ctx, FormatJSONv1, stmt.text, args); err == nil && p1.Format == FormatJSONv1 {
-			p = p1
-		} else if err != nil {
+	p, err := s.planFor(ctx, e.standing, format, stmt.text, args)
+	if err != nil {
+		return nil, err
+	}
+	if e.Analyze > 0 {
+		if err := s.was.canAnalyze(); err != nil {
 			return nil, err
 		}
+		if p, err = e.analyze(ctx, &s, format, stmt.text, args, p); err != nil {
+			return nil, err
+		}
+	} else if p, err = s.complete(p, e.Format, stmt.text, func() (*Plan, error) {
+		return s.planFor(ctx, e.standing, FormatJSONv1, stmt.text, args)
+	}); err != nil {
+		return nil, err
 	}
+	s.sign(p, query, stmt)
+	if s.dead {
+		return p, nil
+	}
+	if err := s.stands(ctx, e.standing, p, before); err != nil {
+		return nil, err
+	}
+	return p, s.probeEmpty(ctx, p, e.standing)
+}
+
+// sign notes on a plan what the session knows of it.
+func (s *session) sign(p *Plan, query string, stmt statement) {
 	p.Query, p.ServerVersion = query, s.version
-	return p, s.probeEmpty(ctx, p)
-}
-
-// session is a connection with its variables pinned.
-type session struct {
-	conn     *sql.Conn
-	version  string
-	was, now map[string]string // the pinned variables; ON is 1 and OFF is 0, as SET takes them
-	touched  []string          // those that were set, in that order
-	inTx     bool
-	spoilt   bool
-}
-
-// pinned are the variables that decide what EXPLAIN answers or does.
-const pinned = `'version', 'explain_json_format_version', 'lock_wait_timeout', 'max_execution_time', 'sql_notes', ` +
-	`'max_error_count', 'transaction_read_only', 'autocommit'`
-
-func (s *session) open(ctx context.Context, readOnly bool) error {
-	rows, err := s.conn.QueryContext(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ("+pinned+")")
-	if err != nil {
-		return explained(ctx, "read the session's variables", err)
-	}
-	defer rows.Close()
-	s.was = map[string]string{}
-	for rows.Next() {
-		var name, value string
-		if err := rows.Scan(&name, &value); err != nil {
-			return fmt.Errorf("read the session's variables: %w", err)
-		}
-		switch strings.ToUpper(value) {
-		case "ON":
-			value = "1"
-		case "OFF":
-			value = "0"
-		}
-		s.was[strings.ToLower(name)] = value
-	}
-	if err := rows.Err(); err != nil {
-		return explained(ctx, "read the session's variables", err)
-	}
-	s.now = maps.Clone(s.was)
-	s.version = s.was["version"]
-	if strings.Contains(strings.ToLower(s.version), "mariadb") {
-		return fmt.Errorf("the server is MariaDB %s, whose plans are not read; explain on MySQL", s.version)
-	}
-	if err := s.set(ctx, "lock_wait_timeout", "1"); err != nil {
-		return err
-	}
-	if now, err := strconv.Atoi(s.was["max_execution_time"]); err == nil && (now == 0 || now > int(planningTimeout.Milliseconds())) {
-		if err := s.set(ctx, "max_execution_time", strconv.FormatInt(planningTimeout.Milliseconds(), 10)); err != nil {
-			return err
-		}
-	}
-	if err := s.set(ctx, "sql_notes", "1"); err != nil {
-		return err
-	}
-	if err := s.set(ctx, "max_error_count", "1024"); err != nil {
-		return err
-	}
-	if readOnly {
-		return s.set(ctx, "transaction_read_only", "1")
-	}
-	if err := s.set(ctx, "transaction_read_only", "0"); err != nil {
-		return err
-	}
-	s.inTx = true
-	if _, err := s.conn.ExecContext(ctx, "START TRANSACTION"); err != nil {
-		return explained(ctx, "start a transaction to roll back", err)
-	}
-	return nil
-}
-
-// set pins a variable that the server has, and remembers that it must be put back. An older server lacks some.
-func (s *session) set(ctx context.Context, name, value string) error {
-	if now, ok := s.now[name]; !ok || now == value {
-		return nil
-	}
-	if !slices.Contains(s.touched, name) {
-		s.touched = append(s.touched, name)
-	}
-	s.now[name] = value
-	if _, err := s.conn.ExecContext(ctx, "SET SESSION "+name+" = "+value); err != nil {
-		return explained(ctx, "set the session's "+name, err)
-	}
-	return nil
-}
-
-// close puts the session back and gives the connection to the pool again, or closes it if that is not possible.
-func (s *session) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
-	defer cancel()
-	if s.inTx || s.was["autocommit"] == "0" {
-		if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-			s.spoilt = true
-		}
-	}
-	if len(s.touched) > 0 && !s.spoilt {
-		var restore []string
-		for _, name := range s.touched {
-			restore = append(restore, name+" = "+s.was[name])
-		}
-		if _, err := s.conn.ExecContext(ctx, "SET SESSION "+strings.Join(restore, ", ")); err != nil {
-			s.spoilt = true
-		}
-	}
-	if s.spoilt {
-		// The pool drops a connection that says it is bad. That is the wish here, so it is no error.
-		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	if err := s.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) && !errors.Is(err, driver.ErrBadConn) {
-		return fmt.Errorf("give the connection back: %w", err)
-	}
-	return nil
-}
-
-// choose settles the format: the wanted one if the server has it.
-func (s *session) choose(want Format) (Format, error) {
-	_, hasV2 := s.was["explain_json_format_version"]
-	switch want {
-	case FormatUnknown:
-		if hasV2 {
-			return FormatJSONv2, nil
-		}
-		return FormatJSONv1, nil
-	case FormatJSONv1:
-		return want, nil
-	case FormatJSONv2:
-		if !hasV2 {
-			return want, fmt.Errorf("MySQL %s has no explain JSON format version 2, which came with 8.3; "+
-				"leave Format unset or set it to FormatJSONv1", s.version)
-		}
-		return want, nil
-	default:
-		return want, fmt.Errorf("%s (%d) cannot be asked for; leave Format unset, or set FormatJSONv1 or FormatJSONv2", want, int(want))
+	p.limitTime(s.was, stmt.readOnly)
+	if p.Writes == "" && !stmt.readOnly { // MariaDB's plan of a write looks like that of a SELECT
+		p.Writes = stmt.verb
 	}
 }
 
 func (s *session) plan(ctx context.Context, format Format, query string, args []any) (*Plan, error) {
-	version := map[Format]string{FormatJSONv1: "1", FormatJSONv2: "2"}[format]
-	if err := s.set(ctx, "explain_json_format_version", version); err != nil {
+	if format == FormatMariaDB {
+		return s.planMariaDB(ctx, query, args)
+	}
+	if err := s.setFormat(ctx, format); err != nil {
 		return nil, err
 	}
-	text, err := s.json(ctx, query, args)
+	parsed := &Plan{}
+	text, err := s.ask(ctx, "EXPLAIN FORMAT="+formatWord(format)+" "+query, args, parsed)
 	if err != nil {
 		return nil, explained(ctx, "EXPLAIN", err)
 	}
@@ -250,15 +170,61 @@ func (s *session) plan(ctx context.Context, format Format, query string, args []
 	if err != nil {
 		return nil, err
 	}
-	return p, s.warnings(ctx, p)
+	p.Warnings = parsed.Warnings
+	if (p.Format == FormatTree) != (format == FormatTree) {
+		return nil, fmt.Errorf("the server answered with %s when it was asked for %s", p.Format, format)
+	}
+	if err := s.warnings(ctx, p); err != nil || format != FormatTree || p.Rewritten != "" {
+		return p, err
+	}
+	// TREE comes without the rewritten statement, and knows tables by their aliases only.
+	named, err := s.plan(ctx, s.bestJSON(), query, args)
+	if err != nil {
+		return nil, err
+	}
+	p.nameLike(named)
+	return p, nil
 }
 
-func (s *session) json(ctx context.Context, query string, args []any) (string, error) {
-	stmt, err := s.conn.PrepareContext(ctx, "EXPLAIN FORMAT=JSON "+query)
+func (s *session) bestJSON() Format {
+	if _, hasV2 := s.was["explain_json_format_version"]; hasV2 {
+		return FormatJSONv2
+	}
+	return FormatJSONv1
+}
+
+// jsonVersion is what explain_json_format_version says for a format; TREE has none.
+var jsonVersion = map[Format]string{FormatJSONv1: "1", FormatJSONv2: "2"}
+
+// setFormat chooses the version of FORMAT=JSON.
+func (s *session) setFormat(ctx context.Context, format Format) error {
+	version := jsonVersion[format]
+	if version == "" {
+		return nil
+	}
+	return s.set(ctx, "explain_json_format_version", version)
+}
+
+// formatWord is what follows FORMAT=.
+func formatWord(f Format) string {
+	if f == FormatTree {
+		return "TREE"
+	}
+	return "JSON"
+}
+
+// ask sends one EXPLAIN and returns the server's answer; what the server remarks while it parses goes to parsed.
+func (s *session) ask(ctx context.Context, explain string, args []any, parsed *Plan) (string, error) {
+	stmt, err := s.conn.PrepareContext(ctx, explain)
 	if err != nil {
 		return "", err
 	}
 	defer stmt.Close()
+	if parsed != nil && hintText(explain) != "" { // what the server remarks on hints it says when it parses them, and never again
+		if err := s.warnings(ctx, parsed); err != nil {
+			return "", err
+		}
+	}
 	var text string
 	if err := stmt.QueryRowContext(ctx, args...).Scan(&text); err != nil {
 		return "", err
@@ -280,14 +246,7 @@ func (s *session) warnings(ctx context.Context, p *Plan) error {
 		if err := rows.Scan(&w.Level, &w.Code, &w.Message); err != nil {
 			return fmt.Errorf("read the server's warnings: %w", err)
 		}
-		if w.Code == noteRewritten {
-			if p.Rewritten == "" {
-				p.Rewritten = w.Message
-				p.finish()
-			}
-			continue
-		}
-		p.Warnings = append(p.Warnings, w)
+		p.remark(w)
 	}
 	if err := rows.Err(); err != nil {
 		return explained(ctx, "read the server's warnings", err)
@@ -295,22 +254,23 @@ func (s *session) warnings(ctx context.Context, p *Plan) error {
 	return nil
 }
 
+// remark takes over a row of SHOW WARNINGS.
+func (p *Plan) remark(w Warning) {
+	switch {
+	case w.Code != noteRewritten:
+		if !slices.Contains(p.Warnings, w) {
+			p.Warnings = append(p.Warnings, w)
+		}
+	case p.Rewritten == "":
+		p.Rewritten = w.Message
+		p.finish()
+	}
+}
+
 // probeEmpty asks whether the tables that the statement reads hold any row at all. An estimate over an empty table says
 // nothing about production (each value of an IN list counts as one row there), so such a plan is not judged.
-func (s *session) probeEmpty(ctx context.Context, p *Plan) error {
-	var names, probes []string
-	seen := map[string]bool{}
-	for _, b := range p.Blocks() {
-		for _, n := range b.Accesses() {
-			name := quoteName(n.Schema, n.Table)
-			if !n.Base || seen[name] || n.Schema == "" || systemSchema[strings.ToLower(n.Schema)] {
-				continue
-			}
-			seen[name] = true
-			names = append(names, n.Table)
-			probes = append(probes, "EXISTS(SELECT 1 FROM "+name+")")
-		}
-	}
+func (s *session) probeEmpty(ctx context.Context, p *Plan, st *standing) error {
+	names, probes := p.probes(st)
 	for len(probes) > 0 {
 		k := min(len(probes), 50)
 		found := make([]bool, k)
@@ -323,8 +283,7 @@ func (s *session) probeEmpty(ctx context.Context, p *Plan) error {
 		}
 		for i, ok := range found {
 			if !ok {
-				p.cannotTell("table "+names[i]+" is empty here, so the optimizer's estimate for it says nothing about production",
-					"insert realistic rows and run ANALYZE TABLE")
+				p.emptyTable(names[i])
 			}
 		}
 		names, probes = names[k:], probes[k:]
@@ -332,9 +291,26 @@ func (s *session) probeEmpty(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-var systemSchema = map[string]bool{"mysql": true, "information_schema": true, "performance_schema": true, "sys": true}
-
-func quoteName(schema, table string) string {
-	q := func(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
-	return q(schema) + "." + q(table)
+// probes returns the stored tables that the plan reads, and for each an expression that is 1 if it holds a row.
+func (p *Plan) probes(st *standing) (names, probes []string) {
+	seen := map[string]bool{}
+	for _, b := range p.Blocks() {
+		for _, n := range b.Accesses() {
+			name := quoteName(n.Schema, n.Table)
+			if !n.Base || seen[name] || n.Schema == "" || systemSchema[strings.ToLower(n.Schema)] || st.table(n.Schema, n.Table) != nil {
+				continue
+			}
+			seen[name] = true
+			names = append(names, n.Table)
+			probes = append(probes, "EXISTS(SELECT 1 FROM "+name+")")
+		}
+	}
+	return names, probes
 }
+
+func (p *Plan) emptyTable(name string) {
+	p.noRows("table "+name+" is empty here, so the optimizer's estimate for it says nothing about production",
+		"insert realistic rows and run ANALYZE TABLE")
+}
+
+var systemSchema = map[string]bool{"mysql": true, "information_schema": true, "performance_schema": true, "sys": true}

@@ -126,18 +126,7 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, explainguard.Pass, r.Verdict, r)
 	})
-	t.Run("locked table", func(t *testing.T) {
-		lock, err := db.Conn(t.Context())
-		require.NoError(t, err)
-		_, err = lock.ExecContext(t.Context(), "LOCK TABLES notes WRITE")
-		require.NoError(t, err)
-		defer func() {
-			_, err := lock.ExecContext(context.WithoutCancel(t.Context()), "UNLOCK TABLES")
-			require.NoError(t, err)
-			require.NoError(t, lock.Close())
-		}()
-		mustNotPass(t.Context(), t, g, "SELECT * FROM notes", "Lock wait timeout", "locked by another session")
-	})
+	t.Run("locked table", func(t *testing.T) { refusesLockedTable(t, g) })
 	t.Run("no database", func(t *testing.T) {
 		mustNotPass(t.Context(), t, &explainguard.Guard{}, "SELECT 1", "set Guard.DB")
 		_, err := explainguard.Explain(t.Context(), nil, "SELECT 1")
@@ -152,6 +141,21 @@ func TestExplainErrorsNameTheWayOut(t *testing.T) {
 		require.Equal(t, explainguard.Unanalysable, r.Verdict)
 		require.Contains(t, r.String(), "ask for JSON v1")
 	})
+}
+
+// refusesLockedTable: a statement on a table that another session has locked does not pass.
+func refusesLockedTable(t *testing.T, g *explainguard.Guard) {
+	t.Helper()
+	lock, err := g.DB.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = lock.ExecContext(t.Context(), "LOCK TABLES notes WRITE")
+	require.NoError(t, err)
+	defer func() {
+		_, err := lock.ExecContext(context.WithoutCancel(t.Context()), "UNLOCK TABLES")
+		require.NoError(t, err)
+		require.NoError(t, lock.Close())
+	}()
+	mustNotPass(t.Context(), t, g, "SELECT * FROM notes", "Lock wait timeout", "locked by another session")
 }
 
 func TestExplainOnOddServers(t *testing.T) {
@@ -180,8 +184,11 @@ func TestExplainOnOddServers(t *testing.T) {
 	}{
 		"too old for v2": {map[string]string{"version": "8.0.36", "lock_wait_timeout": "31536000"}, "", explainguard.FormatJSONv2,
 			"MySQL 8.0.36 has no explain JSON format version 2"},
-		"MariaDB":      {map[string]string{"version": "10.11.6-MariaDB"}, "", 0, "the server is MariaDB 10.11.6-MariaDB"},
-		"TREE answer":  {map[string]string{"version": "9.7.4"}, "-> Table scan on t  (cost=1 rows=1)", 0, "only FORMAT=JSON is read"},
+		"v1 of MariaDB": {map[string]string{"version": "10.11.6-MariaDB"}, "", explainguard.FormatJSONv1,
+			"the server is MariaDB 10.11.6-MariaDB, which tells its plans in a JSON of its own; leave Format unset (JSON v1 was asked for)"},
+		"MariaDB's of MySQL": {map[string]string{"version": "9.7.4"}, "", explainguard.FormatMariaDB,
+			"the server is MySQL 9.7.4, and MariaDB JSON is of MariaDB alone; leave Format unset"},
+		"TREE answer":  {map[string]string{"version": "9.7.4"}, "-> Table scan on t  (cost=1 rows=1)", 0, "the server answered with TREE"},
 		"other JSON":   {map[string]string{"version": "9.7.4"}, `{"a":1}`, 0, "neither query_block"},
 		"empty answer": {map[string]string{"version": "9.7.4"}, "", 0, "it is empty"},
 	} {

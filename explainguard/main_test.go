@@ -28,8 +28,9 @@ var (
 )
 
 type dataset struct {
-	fill func(ctx context.Context, db *sql.DB) error // may be nil
-	file string                                      // run after it
+	fill func(ctx context.Context, db *sql.DB) error             // may be nil
+	file string                                                  // run after it
+	on   func(ctx context.Context) (*servers.MySQLServer, error) // nil: MySQL
 	once sync.Once
 	dsn  string
 	err  error
@@ -40,7 +41,11 @@ func (d *dataset) load() (string, error) {
 	d.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
-		s, err := servers.StartMySQL(ctx)
+		on := servers.StartMySQL
+		if d.on != nil {
+			on = d.on
+		}
+		s, err := on(ctx)
 		if err != nil {
 			d.err = err
 			return
@@ -56,6 +61,15 @@ func (d *dataset) load() (string, error) {
 }
 
 func runFile(ctx context.Context, dsn, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return runSQL(ctx, dsn, string(text))
+}
+
+// runSQL runs statements, separated by semicolons, on one connection.
+func runSQL(ctx context.Context, dsn, text string) error {
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return err
@@ -66,11 +80,7 @@ func runFile(ctx context.Context, dsn, file string) error {
 		return err
 	}
 	defer db.Close()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	_, err = db.ExecContext(ctx, string(text))
+	_, err = db.ExecContext(ctx, text)
 	return err
 }
 
@@ -115,6 +125,7 @@ func ownShop(tb testing.TB) *sql.DB {
 type fakeT struct {
 	testing.TB
 	errors []string
+	logs   string
 }
 
 func (f *fakeT) Helper() {}
@@ -122,3 +133,7 @@ func (f *fakeT) Helper() {}
 func (f *fakeT) Errorf(format string, args ...any) {
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }
+
+func (f *fakeT) Error(args ...any) { f.errors = append(f.errors, fmt.Sprint(args...)) }
+
+func (f *fakeT) Log(args ...any) { f.logs += fmt.Sprintln(args...) }

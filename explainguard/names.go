@@ -10,13 +10,17 @@ type names struct {
 }
 
 type selectNames struct {
-	id     int
-	outer  *selectNames // the select whose FROM, condition or list it stands in
-	alias  string       // of a derived table
-	cte    string
-	tables []tableName
-	limit  float64 // LIMIT and OFFSET together; 0 for none, or for one that is not this select's alone
-	whole  bool    // every row may be needed whatever the limit: DISTINCT, HAVING, or anything computed in the select list
+	id      int
+	outer   *selectNames // the select whose FROM, condition or list it stands in
+	alias   string       // of a derived table
+	cte     string
+	tables  []tableName
+	limit   float64 // LIMIT and OFFSET together; 0 for none, or for one that is not this select's alone
+	offset  float64 // of limit, what OFFSET throws away
+	written bool    // what UPDATE, DELETE or INSERT name, which have no number
+	whole   bool    // every row may be needed whatever the limit: DISTINCT, GROUP BY, HAVING, or anything computed in the select list
+
+	unionLimit, unionOffset float64 // limit and offset of the union that this select is the first of
 }
 
 type tableName struct{ schema, table, alias string }
@@ -28,6 +32,9 @@ func (p *Plan) name(text names) {
 		return
 	}
 	p.nameBlock(p.Root, text.byID(max(p.Root.ID, 1)), text)
+	if p.mariaDB() {
+		p.nameLookups()
+	}
 }
 
 // byID returns the select of that number, or nil; 0 is the number of none.
@@ -45,11 +52,24 @@ func (p *Plan) nameBlock(b *Block, s *selectNames, text names) {
 		if b.ID == 0 {
 			b.ID = s.id
 		}
+		if p.mariaDB() {
+			text.nameDerived(b, s)
+		}
 		if b.CTE == "" && b.Kind == BlockDerived {
 			b.CTE = s.cte
 		}
 		p.nameTables(b, s)
-		b.stopEarly(s)
+		if sure := p.stopEarly(b, s); !sure && p.Format != FormatJSONv1 && !p.Analyzed && !p.mariaDB() && b.shortened() {
+			p.v1Shows = true
+			p.cannotTell(p.Format.String()+" counts on the LIMIT to end a scan of an index soon, though it might read all of it", "ask for JSON v1, which shows both")
+		}
+		b.limit, b.offset = s.limit, s.offset
+		if b.Root.holdsUnion() {
+			b.limit, b.offset = s.unionLimit, s.unionOffset
+		}
+		if !s.whole {
+			b.stops = s.limit
+		}
 	}
 	arms := 0
 	for _, in := range b.Blocks() {
@@ -105,7 +125,7 @@ func (p *Plan) nameTables(b *Block, s *selectNames) {
 	for _, t := range s.tables {
 		known[t.alias] = t
 	}
-	union := b.Root != nil && b.Root.holdsUnion()
+	union := b.Root.holdsUnion()
 	shown := map[string]bool{}
 	b.Root.nameIn(b, known, shown)
 	for _, n := range b.Const {
@@ -128,7 +148,7 @@ func (p *Plan) nameTables(b *Block, s *selectNames) {
 		}
 	}
 	for _, t := range s.tables {
-		if !shown[t.alias] && t.schema != "" && p.reads(b, t) {
+		if !shown[t.alias] && t.schema != "" && !p.mariaDB() && p.reads(b, t) { // MariaDB's plans show them
 			b.Const = append(b.Const, &Node{
 				Op: OpAccess, Access: AccessConst, Schema: t.schema, Table: t.table, Alias: t.alias,
 				Read: 1, Rows: 1, Base: true, Detail: "row read while planning",
@@ -145,6 +165,9 @@ func (p *Plan) reads(b *Block, t tableName) bool {
 }
 
 func (n *Node) holdsUnion() bool {
+	if n == nil {
+		return false
+	}
 	for _, b := range n.Blocks {
 		if b.Kind == BlockUnionArm {
 			return true
@@ -178,19 +201,4 @@ func (n *Node) nameIn(b *Block, known map[string]tableName, shown map[string]boo
 	for _, in := range n.Inputs {
 		in.nameIn(b, known, shown)
 	}
-}
-
-// stopEarly takes a LIMIT into account where it surely ends a scan: one table, read whole, no condition, nothing computed.
-// The server's own estimate does not, other than for scans in index order.
-func (b *Block) stopEarly(s *selectNames) {
-	n := b.Root
-	for n != nil && (n.Op == OpLimit || n.Op == OpStream) && len(n.Inputs) == 1 && len(n.Blocks) == 0 {
-		n = n.Inputs[0]
-	}
-	if s.limit <= 0 || s.whole || len(s.tables) != 1 || n == nil || n.Op != OpAccess || !n.Base || len(n.Conditions)+len(n.Blocks) > 0 ||
-		n.Access != AccessTableScan && n.Access != AccessIndexScan || n.Rows != n.Read {
-		return
-	}
-	n.Read = min(n.Read, s.limit)
-	n.Rows = n.Read
 }

@@ -9,6 +9,7 @@ type frame struct {
 	list    bool         // inside its select list
 	opened  []*selectNames
 	cte     string // the name before AS (
+	ident   string // the last identifier before the parenthesis
 }
 
 type nameReader struct {
@@ -21,7 +22,7 @@ type nameReader struct {
 }
 
 func readNames(text string) names {
-	r := nameReader{text: text, stack: []frame{{}}}
+	r := nameReader{text: text, stack: append(make([]frame, 0, 8), frame{})}
 	for r.pos < len(r.text) {
 		r.step()
 	}
@@ -59,7 +60,7 @@ func (r *nameReader) step() {
 		if f.list && f.current != nil {
 			f.current.whole = true // an aggregate, perhaps
 		}
-		f2 := frame{current: f.current, from: inFrom}
+		f2 := frame{current: f.current, from: inFrom, ident: r.ident}
 		if r.prev == "as" {
 			f2.cte = r.ident
 		}
@@ -76,7 +77,7 @@ func (r *nameReader) step() {
 		for r.pos < len(r.text) && isWord(r.text[r.pos]) {
 			r.pos++
 		}
-		r.word(strings.ToLower(r.text[start:r.pos]))
+		r.word(r.text[start:r.pos])
 	default:
 		r.pos++
 	}
@@ -90,7 +91,15 @@ func (r *nameReader) selectMarker(number string) {
 		}
 		id = id*10 + int(c-'0')
 	}
+	r.opens(id)
+}
+
+// opens begins a select at this level of parentheses.
+func (r *nameReader) opens(id int) {
 	f := r.top()
+	if all := r.names.selects; len(all) > 0 && all[0].written && all[0].id == id {
+		all[0].id = 0 // INSERT … SELECT: the table written is not the SELECT's
+	}
 	s := &selectNames{id: id, cte: f.cte}
 	if len(r.stack) > 1 {
 		s.outer = r.stack[len(r.stack)-2].current
@@ -107,6 +116,7 @@ func (r *nameReader) close() {
 		return
 	}
 	closed := *r.top()
+	r.ident = closed.ident // WITH x (columns) AS (
 	r.stack = r.stack[:len(r.stack)-1]
 	if len(closed.opened) == 0 {
 		return
@@ -123,9 +133,9 @@ func (r *nameReader) close() {
 	r.top().opened = append(r.top().opened, closed.opened...)
 }
 
-func (r *nameReader) word(w string) {
+func (r *nameReader) word(word string) {
 	f := r.top()
-	switch w {
+	switch w := strings.ToLower(word); w {
 	case "from", "update", "into":
 		f.from, f.list = true, false
 		r.prev = "from"
@@ -138,8 +148,11 @@ func (r *nameReader) word(w string) {
 		if w != "on" {
 			f.from = false
 		}
-		if f.current != nil && w == "having" {
+		if f.current != nil && (w == "having" || w == "group") {
 			f.current.whole = true
+		}
+		if w == "select" && f.current == nil { // MariaDB does not number a select that is the only one
+			r.opens(1)
 		}
 		f.list = w == "select"
 		r.prev = w
@@ -149,48 +162,51 @@ func (r *nameReader) word(w string) {
 		}
 	case "limit":
 		f.from = false
-		if f.current != nil && len(f.opened) == 1 { // else it may be a union's
-			f.current.limit = limitOf(r.text[r.pos:])
+		sum, offset := limitOf(r.text[r.pos:])
+		switch {
+		case f.current != nil && len(f.opened) == 1, f.current != nil && len(r.stack) == 1 && len(f.opened) == 0: // the latter of UPDATE and DELETE
+			f.current.limit, f.current.offset = sum, offset
+		case len(f.opened) > 1:
+			f.opened[0].unionLimit, f.opened[0].unionOffset = sum, offset
 		}
 		r.prev = w
 	default:
 		r.prev = w
+		r.ident = word // MariaDB does not quote the name of a CTE
 	}
 }
 
-// limitOf reads "10" or "20,10" at the start of a text, as the sum.
-func limitOf(text string) (sum float64) {
+// limitOf reads "10" or "20,10" at the start of a text: the sum, and the 20.
+func limitOf(text string) (sum, offset float64) {
 	var n float64
 	for _, c := range strings.TrimLeft(text, " ") {
 		switch {
 		case c >= '0' && c <= '9':
 			n = n*10 + float64(c-'0')
 		case c == ',':
-			sum, n = sum+n, 0
+			offset, n = n, 0
 		default:
-			return sum + n
+			return offset + n, offset
 		}
 	}
-	return sum + n
+	return offset + n, offset
 }
 
 // identifier reads `a`.`b`.`c` and, in a FROM clause, the alias after it.
 func (r *nameReader) identifier(first string, end int) {
-	chain := []string{first}
+	schema, last, parts := "", first, 1
 	for end+1 < len(r.text) && r.text[end] == '.' && r.text[end+1] == '`' {
 		next := skipQuoted(r.text, end+1)
-		chain = append(chain, unquote(r.text[end+1:next]))
+		schema, last = last, unquote(r.text[end+1:next])
+		parts++
 		end = next
 	}
-	r.ident = chain[len(chain)-1]
+	r.ident = last
 	f := r.top()
 	expected := r.prev == "from" || r.prev == "join" || r.prev == "," || r.prev == "("
 	r.pos = end
-	if f.from && expected && len(chain) <= 2 {
-		t := tableName{table: chain[len(chain)-1], alias: chain[len(chain)-1]}
-		if len(chain) == 2 {
-			t.schema = chain[0]
-		}
+	if f.from && expected && parts <= 2 {
+		t := tableName{schema: schema, table: last, alias: last}
 		if end+1 < len(r.text) && r.text[end] == ' ' && r.text[end+1] == '`' {
 			next := skipQuoted(r.text, end+1)
 			t.alias = unquote(r.text[end+1 : next])
@@ -198,9 +214,9 @@ func (r *nameReader) identifier(first string, end int) {
 		}
 		if f.current != nil {
 			f.current.tables = append(f.current.tables, t)
-		} else { // UPDATE and DELETE have no select number
+		} else { // UPDATE, DELETE and the target of INSERT have no select number
 			if len(r.names.selects) == 0 {
-				r.names.selects = append(r.names.selects, &selectNames{id: 1})
+				r.names.selects = append(r.names.selects, &selectNames{id: 1, written: true})
 			}
 			f.current = r.names.selects[0]
 			f.current.tables = append(f.current.tables, t)

@@ -1,7 +1,6 @@
 package explainguard_test
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,17 +12,23 @@ import (
 	"github.com/tashikame-go/tashikame/explainguard"
 )
 
-// plans are EXPLAIN outputs as MySQL 9.7.4 gave them.
+// plans are EXPLAIN outputs as MySQL 9.7.4 and MariaDB 11.8.6 gave them; old_join is of 10.11.
 func plans(tb testing.TB) map[string][]byte {
 	tb.Helper()
-	files, err := filepath.Glob("testdata/plans/*.json")
+	return saved(tb, ".json")
+}
+
+// saved are the files of testdata/plans with that extension, by what stands before it.
+func saved(tb testing.TB, extension string) map[string][]byte {
+	tb.Helper()
+	files, err := filepath.Glob("testdata/plans/*" + extension)
 	require.NoError(tb, err)
 	require.Greater(tb, len(files), 40)
 	out := map[string][]byte{}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		require.NoError(tb, err)
-		out[strings.TrimSuffix(filepath.Base(f), ".json")] = text
+		out[strings.TrimSuffix(filepath.Base(f), extension)] = text
 	}
 	return out
 }
@@ -32,7 +37,8 @@ func TestParseRefusesWhatIsNoPlan(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":    "",
 		"blank":      " \n\t",
-		"TREE text":  "-> Table scan on t  (cost=1.25 rows=10)\n",
+		"TREE, two":  "-> Table scan on t  (cost=1.25 rows=10)\n-> Table scan on u  (cost=1.25 rows=10)\n",
+		"TREE, bent": "-> Filter: (t.a = 1)  (cost=1.25 rows=10)\n            -> Table scan on t  (cost=1.25 rows=10)\n",
 		"table text": "+----+-------------+\n| id | select_type |\n",
 		"array":      "[]",
 		"other JSON": `{"Plan": {"Node Type": "Seq Scan"}}`,
@@ -40,7 +46,6 @@ func TestParseRefusesWhatIsNoPlan(t *testing.T) {
 		"null block": `{"query_block": null}`,
 		"null plan":  `{"query_plan": null, "json_schema_version": "2.0"}`,
 		"twice":      `{"query_plan": {}} {"query_plan": {}}`,
-		"MariaDB":    `{"query_block": {"select_id": 1, "table": {"table_name": "t", "access_type": "ALL", "rows": 10, "filtered": 100}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := explainguard.Parse([]byte(text))
@@ -67,6 +72,7 @@ func TestParseKeepsUnknownOperators(t *testing.T) {
 		"v1 operator":      {`{"query_block": {"select_id": 1, "warp_operation": {"table": ` + v1scan + `}}}}`, "warp_operation"},
 		"v1 access":        {`{"query_block": {"select_id": 1, "table": {"table_name": "t", "access_type": "warp", "rows_examined_per_scan": 5}}}`, `access_type "warp"`},
 		"v1 under a table": {`{"query_block": {"select_id": 1, "table": ` + v1scan + `, "warp_subqueries": [{"a": 1}]}}}`, "warp_subqueries"},
+		"v1 no block":      {`{"query_block": {"select_id": 1, "table": {"table_name": "st", "access_type": "ALL", "rows_examined_per_scan": 5, "materialized_from_subquery": {}}}}`, "does not say what the derived table st does"},
 		"v1 no rows":       {`{"query_block": {"select_id": 1, "table": {"table_name": "t", "access_type": "ALL"}}}`, "no row estimate for table t"},
 		"v1 no name":       {`{"query_block": {"select_id": 1, "table": {"access_type": "ALL"}}}`, "table without a name"},
 		"v1 new message":   {`{"query_block": {"select_id": 1, "message": "Warped away"}}`, "Warped away"},
@@ -129,6 +135,9 @@ func FuzzParse(f *testing.F) {
 	for _, text := range plans(f) {
 		f.Add(text)
 	}
+	for _, text := range trees(f) {
+		f.Add(text)
+	}
 	f.Add([]byte("-> Table scan on t"))
 	g := &explainguard.Guard{}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -164,7 +173,6 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, one, two)
 		if g.Judge(p).Passed() {
 			require.True(t, p.Analysable())
-			require.True(t, json.Valid(text))
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/valyala/fastjson"
 )
 
 // v1 reads EXPLAIN FORMAT=JSON version 1: query blocks with a flat list of tables each.
@@ -37,17 +39,21 @@ var v1Subqueries = map[string]string{
 // Keys that hold objects, but no plan nodes.
 var v1Figures = map[string]bool{"cost_info": true, "windows": true, "sharing_temporary_table_with": true}
 
-func (r v1) parse(block map[string]any) {
+func (r v1) parse(block object) {
 	b := &Block{Kind: BlockMain, Name: "main"}
 	r.plan.Root = b
 	r.block(b, block)
 }
 
-func (r v1) block(b *Block, d map[string]any) {
+func (r v1) block(b *Block, d object) {
+	if d == nil {
+		r.plan.untold(b)
+		return
+	}
 	if id := num(d, "select_id"); id > 0 {
 		b.ID = int(id)
 	}
-	b.Recursive = flag(d, "recursive")
+	b.Recursive = isTrue(d, "recursive")
 	b.Message = str(d, "message")
 	b.Root = r.hung(b, d)
 	r.liftConst(b)
@@ -62,7 +68,7 @@ func (r v1) block(b *Block, d map[string]any) {
 }
 
 // hung is operator with the subqueries on the node itself.
-func (r v1) hung(b *Block, d map[string]any) *Node {
+func (r v1) hung(b *Block, d object) *Node {
 	n, subqueries := r.operator(b, d)
 	if len(subqueries) > 0 {
 		if n == nil {
@@ -74,17 +80,17 @@ func (r v1) hung(b *Block, d map[string]any) *Node {
 }
 
 // operator reads what an object holds: a table, a join, a union, or an operator around them, and its subqueries.
-func (r v1) operator(b *Block, d map[string]any) (n *Node, subqueries []*Block) {
+func (r v1) operator(b *Block, d object) (n *Node, subqueries []*Block) {
 	var target *Node
 	for _, key := range sorted(d) {
-		switch v := d[key]; {
+		switch v := d.Get(key); {
 		case key == "table":
 			t := r.table(b, obj(d, key))
 			if t.Target && t.Read <= 0 {
 				target = t
 				continue
 			}
-			n = above(r.join(b, []map[string]any{d}, []*Node{t}), n)
+			n = above(r.join(b, []object{d}, []*Node{t}), n)
 		case key == "nested_loop":
 			n = above(r.join(b, objs(d, key), nil), n)
 		case v1Unions[key] != "":
@@ -94,6 +100,7 @@ func (r v1) operator(b *Block, d map[string]any) (n *Node, subqueries []*Block) 
 			in, own := r.operator(b, inner)
 			w := &Node{Op: v1Wrappers[key], Rows: unknown, Inputs: nodes(in), Blocks: own}
 			w.Detail = v1Detail(w.Op, inner)
+			v1Buffers(w, inner)
 			n = above(w, n)
 		case v1Subqueries[key] != "":
 			for _, s := range objs(d, key) {
@@ -102,8 +109,8 @@ func (r v1) operator(b *Block, d map[string]any) (n *Node, subqueries []*Block) 
 		case !v1Figures[key] && holdsNodes(v):
 			r.plan.unknownOperator(shorten(key, 40))
 			u := &Node{Op: Op("unknown: " + shorten(key, 40)), Rows: unknown}
-			if m, ok := v.(map[string]any); ok {
-				u.Inputs = nodes(r.hung(b, m))
+			if v.Type() == fastjson.TypeObject {
+				u.Inputs = nodes(r.hung(b, v))
 			}
 			n = above(u, n)
 		}
@@ -120,19 +127,34 @@ func (r v1) operator(b *Block, d map[string]any) (n *Node, subqueries []*Block) 
 
 // above puts one operator over another that the same object holds.
 func above(n, under *Node) *Node {
+	if n == nil { // a join of nothing
+		return under
+	}
 	if under != nil {
 		n.Inputs = append(n.Inputs, under)
 	}
 	return n
 }
 
-func v1Detail(op Op, d map[string]any) string {
+// v1Buffers reads whether an operator sorts, and whether it needs a temporary table.
+func v1Buffers(w *Node, d object) {
+	w.Filesort, w.TempTable = isTrue(d, "using_filesort"), isTrue(d, "using_temporary_table")
+	for _, window := range objs(d, "windows") {
+		w.Filesort = w.Filesort || isTrue(window, "using_filesort")
+		w.TempTable = w.TempTable || isTrue(obj(window, "frame_buffer"), "using_temporary_table")
+	}
+	w.sortsFirst = w.Filesort && !w.TempTable && w.Op != OpWindow && has(d, "nested_loop")
+}
+
+const inIndexOrder = "in index order"
+
+func v1Detail(op Op, d object) string {
 	switch {
-	case op == OpSort && flag(d, "using_filesort"):
+	case op == OpSort && isTrue(d, "using_filesort"):
 		return "sort (filesort)"
 	case op == OpSort:
-		return "in index order"
-	case op == OpAggregate && flag(d, "using_temporary_table"):
+		return inIndexOrder
+	case op == OpAggregate && isTrue(d, "using_temporary_table"):
 		return "group in a temporary table"
 	case op == OpAggregate:
 		return "group"
@@ -143,8 +165,8 @@ func v1Detail(op Op, d map[string]any) string {
 	}
 }
 
-func (r v1) union(b *Block, d map[string]any, what string) *Node {
-	n := &Node{Op: OpUnion, Detail: what, Rows: unknown}
+func (r v1) union(b *Block, d object, what string) *Node {
+	n := &Node{Op: OpUnion, Detail: what, Rows: unknown, Filesort: isTrue(d, "using_filesort"), TempTable: isTrue(d, "using_temporary_table")}
 	for i, spec := range objs(d, "query_specifications") {
 		arm := &Block{Kind: BlockUnionArm, Name: "union arm " + strconv.Itoa(i+1), Parent: b}
 		inner := obj(spec, "query_block")
@@ -157,8 +179,8 @@ func (r v1) union(b *Block, d map[string]any, what string) *Node {
 	return n
 }
 
-func (r v1) subquery(b *Block, d map[string]any, location string) *Block {
-	s := &Block{Kind: BlockSubquery, Parent: b, Location: location, Dependent: flag(d, "dependent")}
+func (r v1) subquery(b *Block, d object, location string) *Block {
+	s := &Block{Kind: BlockSubquery, Parent: b, Location: location, Dependent: isTrue(d, "dependent")}
 	if t := obj(d, "table"); t != nil { // kept in a temporary table: run once, looked up for each row
 		m := obj(t, "materialized_from_subquery")
 		s.Dependent = false
@@ -178,9 +200,12 @@ func subqueryName(id int) string {
 	return "subquery #" + strconv.Itoa(id)
 }
 
-// semijoinID is the number in MySQL's name for a materialized subquery, <subquery2>; 0 if there is none.
-func semijoinID(table string) int {
-	id, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(table, "<subquery"), ">"))
+// semijoinID is the number in the server's name for a materialized subquery, <subquery2>; 0 if there is none.
+func semijoinID(table string) int { return number(strings.TrimPrefix(table, "<subquery")) }
+
+// number reads "2>", the end of a name for a temporary table; 0 if it is none.
+func number(s string) int {
+	id, err := strconv.Atoi(strings.TrimSuffix(s, ">"))
 	if err != nil {
 		return 0
 	}
@@ -195,7 +220,7 @@ func nodes(n *Node) []*Node {
 }
 
 // join makes a left-deep tree of a list of tables, and repairs what version 1 cuts to integers.
-func (r v1) join(b *Block, list []map[string]any, ready []*Node) *Node {
+func (r v1) join(b *Block, list []object, ready []*Node) *Node {
 	var left *Node
 	prefix, server := 1.0, 1.0 // rows that reach the next table: ours, and as the server counts them
 	for i, d := range list {
@@ -219,7 +244,7 @@ func (r v1) join(b *Block, list []map[string]any, ready []*Node) *Node {
 			hash = strings.Contains(str(t, "using_join_buffer"), "hash")
 			if str(t, "first_match") != "" {
 				kind = JoinSemi
-			} else if flag(t, "not_exists") {
+			} else if isTrue(t, "not_exists") {
 				kind = JoinAnti
 			}
 		}
@@ -228,10 +253,25 @@ func (r v1) join(b *Block, list []map[string]any, ready []*Node) *Node {
 			continue
 		}
 		prefix = joined(kind, prefix, passed(n))
+		before := left
 		left = &Node{Op: OpJoin, Join: kind, Hash: hash, Rows: prefix, Inputs: []*Node{left, n}}
+		if hash {
+			left.HashKeys = hashKeys(n.Conditions, left.Inputs[0], n)
+		}
+		if kind == JoinAnti || lastAlias(before) == str(t, "first_match") { // one table is matched, not a join of several
+			left.stopAtMatch()
+		}
 		left.Detail = joinDetail(left)
 	}
 	return left
+}
+
+// lastAlias is the alias of the table that a join reads last.
+func lastAlias(n *Node) string {
+	if n.Op == OpJoin {
+		n = n.Inputs[1]
+	}
+	return n.Alias
 }
 
 func joinDetail(n *Node) string {
@@ -245,7 +285,7 @@ func joinDetail(n *Node) string {
 // repair gives a look-up the fraction of a row that rows_examined_per_scan lost: the product of two tables is known
 // from rows_produced_per_join ÷ filtered. A scan's count is a whole number in the server as well. It returns how many
 // rows the server expects to reach the next table.
-func repair(n *Node, t map[string]any, before float64) float64 {
+func repair(n *Node, t object, before float64) float64 {
 	produced := num(t, "rows_produced_per_join")
 	if eval := num(obj(t, "cost_info"), "eval_cost"); produced >= 0 && eval >= 0 {
 		// The cost is rounded to two decimals: take the least that it can stand for.
@@ -257,8 +297,14 @@ func repair(n *Node, t map[string]any, before float64) float64 {
 		return math.Max(1, n.Rows)
 	}
 	kept := num(t, "filtered") / 100
-	if str(t, "first_match") != "" || flag(t, "not_exists") {
+	if str(t, "first_match") != "" || isTrue(t, "not_exists") {
 		return produced // stops at the first match: what it produces says nothing about what it reads
+	}
+	if n.Access == AccessIndexScan && n.Base && kept > 0 && before > 0 {
+		// With a LIMIT the server counts on finding enough rows soon; the rest of its figures knows the whole index.
+		if whole := produced / (kept * before); whole > n.Read+1 {
+			n.Read, n.Rows = math.Round(whole), whole*kept
+		}
 	}
 	if (n.Access == AccessLookup || n.Access == AccessFulltext) && kept > 0 && before > 0 {
 		fan := math.Min(math.Max(produced/(kept*before), n.Read), n.Read+1)
@@ -268,128 +314,6 @@ func repair(n *Node, t map[string]any, before float64) float64 {
 		}
 	}
 	return produced
-}
-
-func (r v1) table(b *Block, t map[string]any) *Node {
-	n := &Node{
-		Op: OpAccess, Table: str(t, "table_name"), Alias: str(t, "table_name"), Index: str(t, "key"),
-		KeyColumns: strs(t, "used_key_parts"), Refs: strs(t, "ref"), Rows: unknown,
-		Target: flag(t, "insert") || flag(t, "replace"),
-		rematFor: func() []string {
-			if s := str(t, "rematerialize"); s != "" {
-				return strings.Split(s, ",")
-			}
-			return strs(t, "rematerialize")
-		}(),
-	}
-	if n.Table == "" { // a block that collapsed; what was materialized for it is listed all the same
-		if m := str(t, "message"); m != "" {
-			b.Message = m
-		}
-		n.Op, n.Detail, n.Rows = OpNothing, b.Message, 0
-		if m := obj(t, "materialized_from_subquery"); m != nil {
-			r.materialized(b, n, m)
-		}
-		if b.Message == "" {
-			r.plan.notKnown("the plan has a table without a name in the " + b.Title())
-		}
-		return n
-	}
-	n.passesFor = n.Alias
-	for _, key := range []string{"attached_condition", "index_condition", "pushed_index_condition"} {
-		if c := str(t, key); c != "" {
-			n.Conditions = append(n.Conditions, c)
-		}
-	}
-	r.access(n, t)
-	n.Read = num(t, "rows_examined_per_scan")
-	n.Base = !internalTable(n.Table) && str(t, "table_function") == ""
-	if m := obj(t, "materialized_from_subquery"); m != nil {
-		n.Base = false
-		r.materialized(b, n, m)
-	}
-	if str(t, "table_function") != "" {
-		n.Op, n.Access = OpTableFunction, ""
-	}
-	if kept := num(t, "filtered"); n.Read >= 0 && kept >= 0 {
-		n.Rows = n.Read * kept / 100
-	} else if n.Read >= 0 {
-		n.Rows = n.Read
-	}
-	if n.Access == AccessConst && n.Read < 0 {
-		n.Read, n.Rows = 1, 1
-	}
-	if !n.Base || n.Target {
-		n.Read = math.Max(n.Read, 0)
-	} else if n.Read < 0 {
-		n.Read = 0
-		r.plan.cannotTell("the server gives no row estimate for table "+n.Name(), "run ANALYZE TABLE, then try again")
-	}
-	for _, s := range objs(t, "attached_subqueries") {
-		n.Blocks = append(n.Blocks, r.subquery(b, s, locationCondition))
-	}
-	if flag(t, "full_scan_on_NULL_key") {
-		n.lookupOnly, n.Detail = true, "the look-up in "+n.Name()
-	}
-	for _, key := range []string{"const_row_not_found", "unique_row_not_found", "impossible_on_condition"} {
-		if flag(t, key) {
-			r.plan.cannotTell("table "+n.Name()+": "+strings.ReplaceAll(key, "_", " "), collapse("const table"))
-		}
-	}
-	for _, key := range sorted(t) {
-		if !v1Figures[key] && key != "materialized_from_subquery" && key != "attached_subqueries" && holdsNodes(t[key]) {
-			r.plan.notKnown("table " + n.Name() + " holds an operator that is not known: " + shorten(key, 40))
-			n.Inputs = append(n.Inputs, &Node{Op: Op("unknown: " + shorten(key, 40)), Rows: unknown})
-		}
-	}
-	return n
-}
-
-func (r v1) access(n *Node, t map[string]any) {
-	switch a := str(t, "access_type"); a {
-	case "const", "system":
-		n.Access = AccessConst
-	case "eq_ref", "unique_subquery":
-		n.Access = AccessUnique
-	case "ref", "ref_or_null", "index_subquery":
-		n.Access = AccessLookup
-	case "range":
-		n.Access = AccessRange
-	case "index":
-		n.Access = AccessIndexScan
-	case "ALL":
-		n.Access = AccessTableScan
-	case "index_merge":
-		n.Access = AccessIndexMerge
-	case "fulltext":
-		n.Access = AccessFulltext
-	default:
-		n.Access = Access("unknown: " + shorten(a, 30))
-		r.plan.notKnown(fmt.Sprintf("table %s is read in a way that is not known: access_type %q", n.Name(), shorten(a, 30)))
-	}
-	switch {
-	case t["range_checked_for_each_record"] != nil:
-		n.Access, n.Index = AccessReplanned, ""
-	case t["using_index_for_group_by"] != nil, t["using_index_for_skip_scan"] != nil:
-		n.Access = AccessSkipScan
-	}
-}
-
-func (r v1) materialized(b *Block, n *Node, m map[string]any) {
-	if share := obj(m, "sharing_temporary_table_with"); share != nil {
-		n.SharesWith = strconv.Itoa(int(num(share, "select_id")))
-		return
-	}
-	d := &Block{Kind: BlockDerived, Name: n.Name(), Parent: b, Dependent: flag(m, "dependent")}
-	if internalTable(n.Table) {
-		d.Kind, d.Dependent = BlockSemijoin, false
-		d.ID = semijoinID(n.Table)
-	}
-	r.block(d, obj(m, "query_block"))
-	if d.Name == "" {
-		d.Name = "#" + strconv.Itoa(d.ID)
-	}
-	n.Blocks = append(n.Blocks, d)
 }
 
 // liftConst moves the tables that were read while planning out of the join, where the server lists them first.

@@ -1,6 +1,9 @@
 package explainguard
 
-import "strings"
+import (
+	"slices"
+	"time"
+)
 
 // Format is a form in which a server tells a plan.
 type Format int
@@ -11,6 +14,8 @@ const (
 	FormatUnknown Format = iota
 	FormatJSONv1         // FORMAT=JSON with explain_json_format_version 1, the only one before MySQL 8.3
 	FormatJSONv2         // FORMAT=JSON with explain_json_format_version 2, the default of MySQL 9.7
+	FormatTree           // FORMAT=TREE: a text, one operator a line; the only one of EXPLAIN ANALYZE before MySQL 8.3
+	FormatMariaDB        // FORMAT=JSON of MariaDB, of EXPLAIN or of ANALYZE
 )
 
 // String returns the format's name as it is shown in reports.
@@ -20,6 +25,10 @@ func (f Format) String() string {
 		return "JSON v1"
 	case FormatJSONv2:
 		return "JSON v2"
+	case FormatTree:
+		return "TREE"
+	case FormatMariaDB:
+		return "MariaDB JSON"
 	default:
 		return "unknown format"
 	}
@@ -36,19 +45,39 @@ type Plan struct {
 	Rewritten string
 	Warnings  []Warning // what the server remarked while it planned, note 1003 excepted
 
+	TimeLimit *TimeLimit // how long the server lets the statement run; nil if that is not known
+
 	Root *Block // the outermost query block
+
+	// Analyzed says that the statement was run: nodes have an Actual, and what was really examined is judged.
+	Analyzed bool
+
+	// Unseen is, of an analyzed plan, how many rows the server's counters show as read beyond those that the plan shows; see Analyze
+	// in Explainer. 0 also where it was not counted: a plan parsed from bytes.
+	Unseen float64
+
+	// Stopped is after how long the run was stopped, since it had reached its limit; 0 if it ended by itself. The figures of such a plan say
+	// how far the run had come.
+	Stopped time.Duration
+
+	// Writes is UPDATE, DELETE, INSERT or REPLACE; "" for a statement that only reads, or if the server does not say.
+	Writes string
 
 	// Unanalysable says why the plan must not be judged as good: it collapsed, or it holds something that is not
 	// understood. Figures of such a plan are lower bounds.
 	Unanalysable []Reason
 
 	v1Shows bool // JSON v2 left something out that JSON v1 shows
+	guessed bool // it was chosen by statistics that are not known, so what it costs is no finding
 }
 
 // Reason is one cause for a verdict of Unanalysable: what is the matter, and the way out.
 type Reason struct {
 	What   string
 	WayOut string
+	Note   string // of an expired Waiver, as in Finding; else ""
+
+	noRows bool // the arguments, or the tables here, hold nothing that could be planned for; other arguments may
 }
 
 // String returns both parts as one sentence.
@@ -76,7 +105,12 @@ func (p *Plan) Blocks() []*Block {
 	if p == nil || p.Root == nil {
 		return nil
 	}
-	return p.Root.appendBlocks(nil)
+	return p.Root.appendBlocks(make([]*Block, 0, 8))
+}
+
+// mariaDB reports whether the plan is MariaDB's. It ignores MySQL's hints, MAX_EXECUTION_TIME among them.
+func (p *Plan) mariaDB() bool {
+	return p.Format == FormatMariaDB || server{"version": p.ServerVersion}.mariaDB()
 }
 
 func (p *Plan) cannotTell(what, wayOut string) {
@@ -88,9 +122,28 @@ func (p *Plan) cannotTell(what, wayOut string) {
 	p.Unanalysable = append(p.Unanalysable, Reason{What: what, WayOut: wayOut})
 }
 
+// noRows is cannotTell where there is nothing to plan for.
+func (p *Plan) noRows(what, wayOut string) {
+	p.cannotTell(what, wayOut)
+	for i := range p.Unanalysable {
+		r := &p.Unanalysable[i]
+		r.noRows = r.noRows || r.What == what
+	}
+}
+
+// nowKnown takes a reason back.
+func (p *Plan) nowKnown(what string) {
+	p.Unanalysable = slices.DeleteFunc(p.Unanalysable, func(r Reason) bool { return r.What == what })
+}
+
 // notKnown is cannotTell for what this package should know.
 func (p *Plan) notKnown(what string) {
 	p.cannotTell(what, "please report it with the output of EXPLAIN FORMAT=JSON")
+}
+
+// untold is cannotTell for a block that stands where nothing is said of it.
+func (p *Plan) untold(b *Block) {
+	p.notKnown("the plan does not say what the " + b.Title() + " does")
 }
 
 func (p *Plan) unknownOperator(what string) {
@@ -132,6 +185,14 @@ type Block struct {
 	Unbounded  bool
 
 	perRowOf []string // the aliases whose rows make a LATERAL block run again
+	limit    float64  // LIMIT and OFFSET together, as far as the rewritten statement tells; 0: none
+	offset   float64  // of these, the rows that OFFSET throws away
+
+	// Of a MariaDB plan.
+	conditions  []string // those of the block as a whole, HAVING among them
+	stops       float64  // LIMIT and OFFSET of its rows, together; 0 if there is none, or more rows may be needed
+	ran         float64  // how often ANALYZE saw it run
+	correlation correlation
 }
 
 // Title names the block for a reader.
@@ -158,7 +219,7 @@ func (b *Block) Accesses() []*Node {
 	if b == nil {
 		return nil
 	}
-	return b.Root.appendAccesses(append([]*Node(nil), b.Const...))
+	return b.Root.appendAccesses(append(make([]*Node, 0, max(4, len(b.Const))), b.Const...))
 }
 
 // Blocks returns the blocks directly inside this one, in join order.
@@ -181,167 +242,9 @@ func (b *Block) within(outer *Block) bool {
 
 func (b *Block) appendBlocks(to []*Block) []*Block {
 	to = append(to, b)
-	for _, in := range b.Blocks() {
+	var few [8]*Block
+	for _, in := range b.Root.appendOwnBlocks(few[:0]) {
 		to = in.appendBlocks(to)
 	}
 	return to
 }
-
-// Op is what a node does.
-type Op string
-
-// The operators. Others start with "unknown:" and make the plan unanalysable.
-const (
-	OpAccess        Op = "access"
-	OpJoin          Op = "join"
-	OpFilter        Op = "filter"
-	OpSort          Op = "sort"
-	OpLimit         Op = "limit"
-	OpAggregate     Op = "aggregate"
-	OpDistinct      Op = "distinct"
-	OpWindow        Op = "window"
-	OpUnion         Op = "union" // UNION, INTERSECT or EXCEPT: its arms are Blocks
-	OpTemp          Op = "temporary table"
-	OpStream        Op = "stream"
-	OpMaterialize   Op = "materialize" // a subquery's result kept for look-ups
-	OpRecursiveScan Op = "recursive scan"
-	OpTableFunction Op = "table function"
-	OpAlternative   Op = "alternative plans"
-	OpWrite         Op = "write"
-	OpNothing       Op = "no table"
-)
-
-// Access is how a table is read, in neutral names.
-type Access string
-
-// The ways to read a table. The comment gives the words of JSON v1 and of JSON v2.
-const (
-	AccessConst      Access = "const"           // const, system; rows fetched before execution, constant row
-	AccessUnique     Access = "unique lookup"   // eq_ref, unique_subquery; single-row index lookup
-	AccessLookup     Access = "index lookup"    // ref, ref_or_null, index_subquery; index lookup
-	AccessRange      Access = "index range"     // range; index range scan
-	AccessSkipScan   Access = "skip scan"       // range using index for group-by or skip scan
-	AccessIndexScan  Access = "full index scan" // index; index scan
-	AccessTableScan  Access = "full table scan" // ALL; table scan
-	AccessIndexMerge Access = "index merge"     // index_merge; rowid union, rowid intersection, index merge
-	AccessFulltext   Access = "fulltext"        // fulltext; full-text index search
-	AccessReplanned  Access = "re-planned"      // range checked for each record; index range scan re-planned
-	AccessCount      Access = "row count"       // count_rows of JSON v2; JSON v1 shows the index it walks
-)
-
-// JoinKind is what a join keeps.
-type JoinKind string
-
-// The kinds of joins. JSON v1 does not tell left joins from inner ones.
-const (
-	JoinInner JoinKind = "inner"
-	JoinLeft  JoinKind = "left"
-	JoinSemi  JoinKind = "semi"
-	JoinAnti  JoinKind = "anti"
-)
-
-// unknown marks a figure that the server did not give.
-const unknown = -1
-
-// Node is one operator of a block's tree. Figures are the optimizer's estimates; -1 where it gave none.
-type Node struct {
-	Op     Op
-	Detail string // the server's own words, shortened
-
-	// Of an access. Table is the real name where the server's answer tells it, else the alias.
-	Access     Access
-	Schema     string
-	Table      string
-	Alias      string
-	Index      string
-	KeyColumns []string // the columns of the index that are used
-	Refs       []string // what a lookup compares them with: "const", "schema.alias.column" or "func"
-	Conditions []string // conditions tested on the rows, as the server prints them
-	Target     bool     // the table that the statement writes
-
-	Join JoinKind // of a join
-	Hash bool     // a hash join: both sides are read once
-
-	Read       float64 // rows read per execution; 0 for operators that read no base table
-	Rows       float64 // rows passed on per execution
-	Executions float64 // how often the node runs for one run of the statement
-
-	Inputs []*Node  // in join order
-	Blocks []*Block // the derived table, subqueries or union arms that hang on this node
-
-	SharesWith string // a derived table that was materialized for another access, by block name
-	Base       bool   // Read counts rows of a stored table
-
-	passesFor  string   // an access whose rows make LATERAL tables run again carries its own alias
-	rematFor   []string // JSON v1: the LATERAL tables that run again for each row up to here
-	limit      float64  // of a limit: rows and offset together
-	lookupOnly bool     // of an alternative: not executed unless a value is NULL
-}
-
-// Examined is the rows that the node reads from a stored table in one run of the statement.
-func (n *Node) Examined() float64 {
-	if !n.Base || n.Read < 0 {
-		return 0
-	}
-	return n.Read * n.Executions
-}
-
-// Name is the alias by which the statement knows the table.
-func (n *Node) Name() string {
-	if n.Alias != "" {
-		return n.Alias
-	}
-	return n.Table
-}
-
-// derived returns the block that was materialized for this access, or nil.
-func (n *Node) derived() *Block {
-	for _, b := range n.Blocks {
-		if b.Kind == BlockDerived || b.Kind == BlockSemijoin {
-			return b
-		}
-	}
-	return nil
-}
-
-func (n *Node) isAccess() bool { return n.Op == OpAccess && !n.Target }
-
-func (n *Node) appendAccesses(to []*Node) []*Node {
-	if n == nil {
-		return to
-	}
-	if n.isAccess() {
-		to = append(to, n)
-	}
-	for _, in := range n.Inputs {
-		to = in.appendAccesses(to)
-	}
-	return to
-}
-
-func (n *Node) appendOwnBlocks(to []*Block) []*Block {
-	if n == nil {
-		return to
-	}
-	for _, in := range n.Inputs {
-		to = in.appendOwnBlocks(to)
-	}
-	return append(to, n.Blocks...)
-}
-
-// walk visits the node, its inputs and the trees of the blocks that hang on them.
-func (n *Node) walk(visit func(*Node)) {
-	if n == nil {
-		return
-	}
-	visit(n)
-	for _, in := range n.Inputs {
-		in.walk(visit)
-	}
-	for _, b := range n.Blocks {
-		b.Root.walk(visit)
-	}
-}
-
-// internalTable reports whether a name is one of MySQL's own for a temporary table.
-func internalTable(name string) bool { return strings.HasPrefix(name, "<") }

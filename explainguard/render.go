@@ -3,6 +3,7 @@ package explainguard
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -18,13 +19,40 @@ func (r *Report) String() string {
 	if r == nil {
 		r = &Report{}
 	}
+	var lines []line
+	source := ""
+	if r.Plan != nil && r.Plan.Root != nil {
+		lines, source = r.lines(), r.Plan.source()
+	}
+	var waived []waivedLine
+	for _, w := range r.Waived {
+		waived = append(waived, waivedLine{w.Rule + ", " + w.By.String(), w.What})
+	}
+	return r.render(waived, lines, source, r.Plan != nil && r.Plan.Analyzed, renderArgs(r.Args))
+}
+
+// waivedLine is a finding that a waiver allows.
+type waivedLine struct{ by, what string }
+
+func (r *Report) render(waived []waivedLine, plan []line, source string, analyzed bool, args string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "explainguard: %s\n", r.headline())
+	fmt.Fprintf(&b, "explainguard: %s\n", r.headline(len(plan) > 0))
+	if origin := r.origin(); origin != "" {
+		b.WriteString("  " + origin + "\n")
+	}
 	for _, f := range r.Findings {
 		b.WriteString("\n  ✗ " + f.Rule + "\n")
 		wrap(&b, "    ", f.What)
-		fmt.Fprintf(&b, "    limit:   %s rows\n", rows(f.Limit))
+		if limit := f.limit(); limit != "" {
+			b.WriteString("    limit:   " + limit + "\n")
+		}
 		wrap(&b, "    way out: ", f.WayOut)
+		if f.Suggestion != nil {
+			wrap(&b, "    proven:  ", f.Suggestion.String())
+		}
+		if f.Note != "" {
+			wrap(&b, "    waiver:  ", f.Note)
+		}
 	}
 	for _, reason := range r.Reasons {
 		b.WriteString("\n  ? cannot tell\n")
@@ -32,23 +60,67 @@ func (r *Report) String() string {
 		if reason.WayOut != "" {
 			wrap(&b, "    way out: ", reason.WayOut)
 		}
+		if reason.Note != "" {
+			wrap(&b, "    waiver:  ", reason.Note)
+		}
 	}
-	if r.Plan != nil && r.Plan.Root != nil {
-		b.WriteString("\n" + r.renderPlan())
+	for _, w := range waived {
+		b.WriteString("\n")
+		wrap(&b, "  ~ ", w.by)
+		wrap(&b, "    ", w.what)
+	}
+	if len(plan) > 0 {
+		b.WriteString("\n" + renderPlan(plan, source, analyzed))
 	}
 	if r.Query != "" {
 		b.WriteString("\n  statement\n" + renderQuery(r.Query))
 	}
-	if len(r.Args) > 0 {
-		b.WriteString("  arguments: " + renderArgs(r.Args) + "\n")
+	if args != "" {
+		b.WriteString("  arguments: " + args + "\n")
 	}
 	return b.String()
 }
 
-func (r *Report) headline() string {
+// origin says where a statement comes from: its call site, and how often it ran there.
+func (r *Report) origin() string {
+	origin := r.CallSite.String()
+	if r.Calls > 0 {
+		times := "once"
+		if r.Calls > 1 {
+			times = rows(float64(r.Calls)) + " times"
+		}
+		origin = strings.TrimSpace(origin + ", run " + times)
+		origin = strings.TrimPrefix(origin, ", ")
+	}
+	if r.Collapsed > 0 {
+		origin += fmt.Sprintf(", of %d of its arguments nothing can be told, as they find no row here", r.Collapsed)
+	}
+	return origin
+}
+
+// limit is what was allowed, with its unit; "" where the rule goes by no figure.
+func (f Finding) limit() string {
+	switch {
+	case f.Figure == 0 && f.Limit == 0:
+		return ""
+	case f.Unit == "":
+		return rows(f.Limit) + " rows"
+	default:
+		return rows(f.Limit) + " " + f.Unit
+	}
+}
+
+func (r *Report) headline(hasPlan bool) string {
+	if r.Verdict == Fail && !hasPlan {
+		return "FAIL"
+	}
 	switch r.Verdict {
 	case Pass:
-		return fmt.Sprintf("PASS: %s rows examined", rows(r.Work.Total))
+		waived := ""
+		if n := len(r.Waived); n > 0 {
+			waived = fmt.Sprintf(" (%d waived)", n)
+		}
+		return fmt.Sprintf("PASS: %s rows examined%s", about(r.Work.Total, r.Work.LowerBound), waived)
 	case Fail:
 		return fmt.Sprintf("FAIL: %s rows examined", about(r.Work.Total, r.Work.LowerBound))
 	default:
@@ -58,31 +130,50 @@ func (r *Report) headline() string {
 
 // line is a row of the plan's table: a label and three figures.
 type line struct {
-	mark, label, read, times, examined, tag string
+	mark, label, read, times, examined, estimate, tag string
+
+	block bool
+	work  float64  // what examined says
+	empty bool     // some loops found nothing
+	rules []string // what tag says
 }
 
-func (r *Report) renderPlan() string {
-	t := tree{report: r}
-	t.block(r.Plan.Root, "")
+// found marks the line as the place of a finding.
+func (l *line) found(mark, rule string) {
+	l.mark, l.rules = mark, append(l.rules, rule)
+	l.tag = strings.Join(l.rules, ", ")
+}
+
+// treeIndent is the indentation of one level.
+const treeIndent = "  "
+
+func renderPlan(lines []line, source string, analyzed bool) string {
 	width := minLabel
-	var read, times, examined int
-	for _, l := range t.lines {
+	var read, times, examined, estimate int
+	for _, l := range lines {
+		estimate = max(estimate, len(l.estimate))
 		width = max(width, min(cells(l.label), maxLabel))
 		read, times, examined = max(read, len(l.read)), max(times, len(l.times)), max(examined, len(l.examined))
 	}
 	var b strings.Builder
-	source := r.Plan.Format.String()
-	if v := r.Plan.ServerVersion; v != "" {
-		source = "MySQL " + v + ", " + source
+	if analyzed {
+		fmt.Fprintf(&b, "  plan (%s, run): rows per loop × loops = rows examined\n", source)
+		if slices.ContainsFunc(lines, func(l line) bool { return l.empty }) {
+			b.WriteString("  a loop that finds nothing counts as one row\n")
+		}
+	} else {
+		fmt.Fprintf(&b, "  plan (%s): rows per execution × executions = rows examined\n", source)
 	}
-	fmt.Fprintf(&b, "  plan (%s): rows per execution × executions = rows examined\n", source)
-	for _, l := range t.lines {
+	for _, l := range lines {
 		row := l.mark + " " + pad(l.label, width)
 		switch {
 		case l.read != "":
 			row += fmt.Sprintf("  %*s × %*s = %*s", read, l.read, times, l.times, examined, l.examined)
 		case l.examined != "":
 			row += fmt.Sprintf("  %*s", read+times+examined+6, l.examined)
+		}
+		if l.estimate != "" {
+			row += fmt.Sprintf("  estimated %*s", estimate, l.estimate)
 		}
 		if l.tag != "" {
 			row += "  ◀ " + l.tag
@@ -92,10 +183,28 @@ func (r *Report) renderPlan() string {
 	return b.String()
 }
 
+// source says which server told the plan, and in which format.
+func (p *Plan) source() string {
+	if p.ServerVersion == "" {
+		return p.Format.String()
+	}
+	return server{"version": p.ServerVersion}.String() + ", " + p.Format.String()
+}
+
 // tree flattens a plan into lines.
 type tree struct {
-	report *Report
-	lines  []line
+	report   *Report
+	estimate Work // of an analyzed plan
+	lines    []line
+}
+
+func (r *Report) lines() []line {
+	t := tree{report: r}
+	if r.Plan.Analyzed {
+		t.estimate = Estimate(r.Plan)
+	}
+	t.block(r.Plan.Root, "")
+	return t.lines
 }
 
 func (t *tree) block(b *Block, indent string) {
@@ -103,23 +212,37 @@ func (t *tree) block(b *Block, indent string) {
 	switch {
 	case b.Unbounded:
 		label += ", run until it finds nothing new"
-	case b.Executions > 1:
-		label += ", run " + rows(b.Executions) + " times"
+	case b.times() > 1:
+		label += ", run " + rows(b.times()) + " times"
 	}
 	if b.Message != "" {
 		label += ": " + b.Message
 	}
-	l := line{mark: " ", label: label, examined: rows(t.report.Work.Of(b).Total())}
-	for _, f := range t.report.Findings {
-		if f.Block == b && f.Node == nil {
-			l.mark, l.tag = "▶", f.Rule
-		}
+	l := line{mark: " ", label: label, block: true, work: t.report.Work.Of(b).Total()}
+	l.examined = rows(l.work)
+	t.mark(&l, func(f Finding) bool { return f.Block == b && f.Node == nil })
+	if t.report.Plan.Analyzed {
+		l.estimate = rows(t.estimate.Of(b).Total())
 	}
 	t.lines = append(t.lines, l)
 	for _, n := range b.Const {
 		t.node(n, indent+"  ", "")
 	}
 	t.node(b.Root, indent+"  ", "")
+}
+
+// mark points at a line where something was found; what was waived shows where nothing else is.
+func (t *tree) mark(l *line, here func(Finding) bool) {
+	for _, w := range t.report.Waived {
+		if here(w.Finding) {
+			l.found("~", w.Rule+", waived")
+		}
+	}
+	for _, f := range t.report.Findings {
+		if here(f) {
+			l.found("▶", f.Rule)
+		}
+	}
 }
 
 func (t *tree) node(n *Node, indent, how string) {
@@ -198,14 +321,15 @@ func (t *tree) access(n *Node, indent, how string) {
 		label += ", " + how
 	}
 	l := line{mark: " "}
-	for _, f := range t.report.Findings {
-		if f.Node == n {
-			l.mark, l.tag = "▶", f.Rule
-		}
-	}
+	t.mark(&l, func(f Finding) bool { return f.Node == n })
 	l.label = label
 	if n.Base {
-		l.read, l.times, l.examined = rows(n.Read), rows(n.Executions), rows(n.Examined())
+		l.work = n.Examined()
+		l.read, l.times, l.examined = rows(n.Read), rows(n.Executions), rows(l.work)
+		if n.Actual != nil {
+			l.read, l.times, l.estimate = rows(n.readPerLoop()), rows(n.Actual.Loops), rows(n.Estimated())
+			l.empty = n.readPerLoop()*n.Actual.Loops < 0.99*n.Examined()
+		}
 	}
 	t.lines = append(t.lines, l)
 }

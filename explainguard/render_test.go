@@ -20,7 +20,7 @@ func TestStoryMessage(t *testing.T) {
 		if version == "v1" { // what Explain adds from the server's note 1003
 			p = withNames(t, p)
 		}
-		p.Query, p.ServerVersion = query(t, "bad"), "9.7.4"
+		p.Query, p.ServerVersion, p.TimeLimit = query(t, "bad"), "9.7.4", &explainguard.TimeLimit{}
 		golden(t, "testdata/golden/story2."+version+".txt", (&explainguard.Guard{}).Judge(p).String())
 	}
 }

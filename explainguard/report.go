@@ -38,10 +38,35 @@ type Report struct {
 	// certain, and there may be more.
 	Reasons []Reason
 
-	Query  string // the statement as it was sent; "" for a plan judged by itself
+	Waived []Waived // what was found, or could not be told, and does not count because of a Waiver
+
+	Query  string // the statement as it was sent; "" for a plan judged by itself, or a finding about a whole test
 	Args   []any
 	Work   Work
 	Budget Budget // as configured; a zero figure means its default
+
+	// Of a statement that was captured or asserted in a test.
+	Test     string   // the test's full name; "" if none is known
+	CallSite CallSite // the first caller outside libraries
+	Calls    int      // how often the statement ran in the test, with whatever arguments; 0 if it was not captured
+	// Collapsed is, of a captured statement, with how many of the arguments that were explained it finds no row here, so that its plan
+	// collapsed: nothing could be told of these, and it is judged by the others.
+	Collapsed int
+}
+
+// CallSite is a place in the code that sent a statement. The zero value is that none is known.
+type CallSite struct {
+	File     string // as the compiler knows it
+	Line     int
+	Function string // with its package path
+}
+
+// String returns file:line, or "" if the call site is not known.
+func (c CallSite) String() string {
+	if c.File == "" {
+		return ""
+	}
+	return c.File + ":" + strconv.Itoa(c.Line)
 }
 
 // Passed reports whether the verdict is Pass; it is false for a nil Report.
@@ -53,21 +78,44 @@ type Finding struct {
 	Block  *Block  // the guilty block, or nil
 	Node   *Node   // the guilty operator, or nil if the block as a whole is
 	What   string  // what is the matter, with the figure
-	Figure float64 // what was measured, in the rule's unit: rows
+	Figure float64 // what was measured, in Unit; 0 with a Limit of 0 where the rule goes by no figure
 	Limit  float64 // what was allowed
+	Unit   string  // of Figure and Limit; "" is rows
 	WayOut string  // what to do
+	Note   string  // "waived until 2026-01-31 because …; expired"; else ""
+
+	// Suggestion is a change that was explained again and reads much less; nil if none was found.
+	Suggestion *Suggestion
+
+	fix *fix // a change of the statement that may help
+
+	// explains are accesses whose rows this finding accounts for, so that a less exact rule need not name them again.
+	explains []*Node
+}
+
+// judging is what a plan is judged by.
+type judging struct {
+	budget         Budget
+	rules          []*Rule
+	require        []Require
+	siblingLimited string // the call site of a statement of the same package that has a time limit; "" if none is known
 }
 
 // judge applies rules to a plan. It is pure.
-func judge(p *Plan, budget Budget, rules []*Rule) *Report {
-	r := &Report{Plan: p, Budget: budget}
+func judge(p *Plan, by judging) *Report {
+	r := &Report{Plan: p, Budget: by.budget}
 	if p == nil || p.Root == nil {
 		r.Reasons = []Reason{{What: "there is no plan", WayOut: "parse or explain a statement first"}}
 		return r
 	}
 	r.Query, r.Work = p.Query, Measure(p)
-	in := &Input{Plan: p, Work: r.Work, Budget: budget}
-	for _, rule := range rules {
+	if p.guessed {
+		r.Reasons = p.Unanalysable
+		return r
+	}
+	in := &Input{Plan: p, Work: r.Work, Budget: by.budget, Require: by.require, SiblingLimited: by.siblingLimited}
+	for _, rule := range by.rules {
+		in.found = r.Findings
 		for _, f := range rule.Run(in) {
 			if f.Rule == "" {
 				f.Rule = rule.Name
@@ -76,13 +124,20 @@ func judge(p *Plan, budget Budget, rules []*Rule) *Report {
 		}
 	}
 	r.Reasons = append(append(r.Reasons, p.Unanalysable...), in.reasons...)
+	r.Verdict = r.verdict()
+	return r
+}
+
+// verdict is what follows from the findings and reasons of a report that was judged.
+func (r *Report) verdict() Verdict {
 	switch {
 	case len(r.Findings) > 0:
-		r.Verdict = Fail
+		return Fail
 	case len(r.Reasons) == 0:
-		r.Verdict = Pass
+		return Pass
+	default:
+		return Unanalysable
 	}
-	return r
 }
 
 // rows prints a number of rows: whole where it is large, with decimals where a fraction tells something.

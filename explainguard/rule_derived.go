@@ -16,22 +16,33 @@ harmless. The optimizer pushes some conditions into derived tables by itself (th
 those on a table joined with it), so the rule judges the statement as the server rewrote it; if that text cannot be
 parsed, the conditions in the plan.
 
+What narrows is =, <=>, IN, an OR of these, (a, b) IN ((1, 2), …), and a range by which an index finds few rows: up to
+1,000 between two ends, up to 100 with one.
+
 It stays quiet when the block examines no more than Budget.DerivedRows rows, when nothing outside narrows a column that
-the block passes through unchanged, and when a filter inside would change the result (LIMIT, window functions).`,
-	Run: runDerivedFilter,
+the block passes through unchanged, when the block is narrowed already by the column by which the table outside is looked
+up, and when a filter inside would change the result (LIMIT, a window function whose PARTITION BY does not hold the column).
+An IN (subquery) outside narrows only if the optimizer knows values for it.`,
+	Budget: "DerivedRows",
+	Run:    runDerivedFilter,
 }
 
 // conditions answers what a derived block could be narrowed by, and is not.
 type conditions interface {
 	missing(outer *Block, access *Node, derived *Block) (lack, bool)
+
+	// narrowed reports whether a block narrows a column of one of its accesses, and how that was judged if not by the
+	// rewritten statement.
+	narrowed(b *Block, n *Node, column string) (bool, string)
 }
 
 // lack is a filter that the outer block has on a derived table's column and that the derived table does not have inside.
 type lack struct {
-	outside string // what the outer block keeps: "customers.id IN (1, 2, 3)"
-	column  string // what nothing narrows inside: "c.id"
-	add     string // the condition to add: "c.id IN (1, 2, 3)"; "" where only the column is known
-	judged  string // "" when the rewritten statement was read, else how it was judged instead
+	outside string   // what the outer block keeps: "customers.id IN (1, 2, 3)"
+	column  string   // what nothing narrows inside: "c.id"
+	add     string   // the condition to add: "c.id IN (1, 2, 3)"; "" where only the column is known
+	arms    []string // the same for each arm of a union; "" for one that is narrow already
+	judged  string   // "" when the rewritten statement was read, else how it was judged instead
 }
 
 func runDerivedFilter(p *Input) []Finding {
@@ -58,14 +69,29 @@ func runDerivedFilter(p *Input) []Finding {
 				continue
 			}
 			found = append(found, Finding{
-				Rule: "derived-filter", Block: d, Figure: work, Limit: limit,
-				What: fmt.Sprintf("%s examines %s rows, although the %s wants only %s: inside %s, nothing narrows %s%s",
-					d.Title(), about(work, p.Work.LowerBound), outer.Title(), miss.outside, d.Name, miss.column, miss.judged),
+				Rule: "derived-filter", Block: d, Figure: work, Limit: limit, explains: p.within(d),
+				What: fmt.Sprintf("%s %s %s rows, although the %s wants only %s: inside %s, nothing narrows %s%s",
+					d.Title(), examines(p.Plan), about(work, p.Work.LowerBound), outer.Title(), miss.outside, d.Name, miss.column, miss.judged),
 				WayOut: wayOut(d, miss),
+				fix:    miss.fix(d),
 			})
 		}
 	}
 	return found
+}
+
+// fix is the change that adds the filter, where it is known as a whole.
+func (l lack) fix(d *Block) *fix {
+	if len(l.arms) == 0 || strings.Contains(l.add, "…") {
+		return nil
+	}
+	f := &fix{what: "add " + "`" + l.add + "` to the WHERE inside " + d.Name, cte: d.CTE, conds: l.arms}
+	for b := d; b != nil; b = b.Parent {
+		if b.Kind == BlockDerived {
+			f.path = append([]string{b.Name}, f.path...)
+		}
+	}
+	return f
 }
 
 func wayOut(d *Block, miss lack) string {

@@ -40,7 +40,13 @@ var sessions = map[string]func(*mysql.Config){
 
 func variables(t *testing.T, db *sql.DB) map[string]string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "SELECT variable_name, variable_value FROM performance_schema.session_variables WHERE variable_name NOT LIKE 'gtid%'")
+	return without(sessionVariables(t, db, "performance_schema.session_variables WHERE variable_name NOT LIKE 'gtid%'"),
+		"timestamp", "pseudo_thread_id", "rand_seed1", "rand_seed2", "statement_id", "external_user")
+}
+
+func sessionVariables(t *testing.T, db *sql.DB, from string) map[string]string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT variable_name, variable_value FROM "+from)
 	require.NoError(t, err)
 	defer rows.Close()
 	out := map[string]string{}
@@ -51,7 +57,7 @@ func variables(t *testing.T, db *sql.DB) map[string]string {
 	}
 	require.NoError(t, rows.Err())
 	require.Greater(t, len(out), 300)
-	return without(out, "timestamp", "pseudo_thread_id", "rand_seed1", "rand_seed2", "statement_id", "external_user")
+	return out
 }
 
 func without(m map[string]string, names ...string) map[string]string {

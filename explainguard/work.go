@@ -1,6 +1,10 @@
 package explainguard
 
-import "math"
+import (
+	"math"
+	"strconv"
+	"strings"
+)
 
 // Work is how many rows a plan examines at stored tables: rows read per execution, times executions, block by
 // block. Temporary tables are not counted, as they never hold more than was read to fill them or than is passed on.
@@ -11,6 +15,8 @@ type Work struct {
 	// LowerBound is set when a part of the plan runs more often than can be known, or holds an unknown operator:
 	// Total is then the least that will be examined.
 	LowerBound bool
+
+	examined func(*Node) float64
 }
 
 // BlockWork is the work of one query block.
@@ -23,15 +29,22 @@ type BlockWork struct {
 // Total is the block's own work and that of the blocks inside it.
 func (w BlockWork) Total() float64 { return w.Own + w.Nested }
 
-// Measure multiplies a plan's figures out. It is pure: the same plan gives the same work.
-func Measure(p *Plan) Work {
-	var w Work
+// Measure multiplies a plan's figures out: of an analyzed plan those of what happened, else the optimizer's estimates. It is pure: the same
+// plan gives the same work.
+func Measure(p *Plan) Work { return measure(p, (*Node).Examined) }
+
+// Estimate is Measure by the optimizer's estimates, also of an analyzed plan.
+func Estimate(p *Plan) Work { return measure(p, (*Node).Estimated) }
+
+func measure(p *Plan, examined func(*Node) float64) Work {
+	w := Work{examined: examined}
 	if p == nil || p.Root == nil {
 		w.LowerBound = true
 		return w
 	}
 	w.LowerBound = len(p.Unanalysable) > 0
 	w.add(p.Root)
+	w.examined = nil
 	w.Total = w.Blocks[0].Total()
 	return w
 }
@@ -53,7 +66,7 @@ func (w *Work) add(b *Block) float64 {
 		w.LowerBound = true
 	}
 	for _, n := range b.Const {
-		w.Blocks[i].Own += n.Examined()
+		w.Blocks[i].Own += w.examined(n)
 	}
 	own, nested := w.addNode(b.Root)
 	w.Blocks[i].Own += own
@@ -65,7 +78,7 @@ func (w *Work) addNode(n *Node) (own, nested float64) {
 	if n == nil {
 		return 0, 0
 	}
-	own = n.Examined()
+	own = w.examined(n)
 	for _, in := range n.Inputs {
 		o, x := w.addNode(in)
 		own += o
@@ -94,7 +107,7 @@ type executions struct {
 
 func (e *executions) block(b *Block, times float64) {
 	b.Executions = times
-	if b.Recursive {
+	if b.Recursive && !e.plan.Analyzed {
 		b.Unbounded = true
 		e.plan.cannotTell(
 			"the recursive part of "+b.ofWhat()+" runs until it finds no new rows, and a plan does not say how often",
@@ -108,7 +121,10 @@ func (e *executions) block(b *Block, times float64) {
 
 func (b *Block) ofWhat() string {
 	if b.Parent != nil {
-		return b.Parent.Title()
+		b = b.Parent
+	}
+	if b.Kind == BlockDerived { // whether the name of the CTE is known yet or not
+		return "derived table " + b.Name
 	}
 	return b.Title()
 }
@@ -127,7 +143,7 @@ func (e *executions) node(n *Node, times float64) {
 			e.node(in, times)
 		}
 	}
-	if n.lookupOnly {
+	if n.lookupOnly && !e.plan.Analyzed {
 		e.plan.cannotTell("how often "+n.Detail+" falls back to reading everything depends on how many values are NULL",
 			"write NOT EXISTS or EXISTS instead of IN, or declare the compared column NOT NULL")
 	}
@@ -162,7 +178,7 @@ func (e *executions) timesOf(b *Block, n *Node, times float64) float64 {
 	case b.Location == locationCondition && n.Op == OpAccess:
 		return math.Max(1, times*math.Max(n.Read, 0)) // tested on each row read
 	case b.Location == locationSelectList:
-		return math.Max(1, times*passed(n)) // computed for each row passed on
+		return math.Max(1, times*passed(n.computes(b))) // computed for each row passed on
 	default: // tested on, or computed for, each row that comes in
 		rows := 1.0
 		if len(n.Inputs) > 0 {
@@ -170,6 +186,18 @@ func (e *executions) timesOf(b *Block, n *Node, times float64) float64 {
 		}
 		return math.Max(1, times*rows)
 	}
+}
+
+// computes is the node whose rows a subquery of the select list is computed for: this one, or, if rows are sorted by the
+// subquery, what goes into that sort, whatever a LIMIT leaves of it.
+func (n *Node) computes(b *Block) *Node {
+	word := "(select #" + strconv.Itoa(b.ID) + ")"
+	for in := n; len(in.Inputs) == 1; in = in.Inputs[0] {
+		if in.Op == OpSort && strings.Contains(in.Detail, word) {
+			return in.Inputs[0]
+		}
+	}
+	return n
 }
 
 // passed is how many rows a node passes on per execution; where the server gave no figure, the most it can be.
