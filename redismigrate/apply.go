@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
-// Apply deletes from the target what the plan does not keep, with UNLINK, in passes until one finds nothing to delete, and then removes
-// the canary. The confirmation must be the plan's Confirmation. All interlocks of PlanPrune are checked again before the first deletion,
-// and that the target is the same server process with the canary untouched; before each further pass too.
+// Apply deletes from the target what the plan does not keep, in passes until one finds nothing to delete, and then removes the canaries.
+// The masters of a cluster are worked on side by side. The confirmation must be the plan's Confirmation. All interlocks of PlanPrune are
+// checked again before the first deletion, and that source and target are the same server processes with the canaries untouched; before
+// each further pass too, and the canaries every second. It refuses a target that other clients are connected to, unless
+// PruneOptions.AllowClients.
 //
 // When it is stopped midway, by its context or by an error, the Result says what was deleted, and Apply of the same plan finishes the
-// job. After a broken connection a few batches (PruneOptions.Batch × Workers keys at most) may have been deleted without being counted. It refuses (ErrRefused) a plan that was applied to its end, or discarded.
+// job. After a broken connection a few batches (PruneOptions.Batch × Workers keys at most, of each master) may have been deleted without
+// being counted. In a cluster, slots may move and replicas take over meanwhile: it waits for them to settle (PruneOptions.Settle), and a
+// pass during which any did is not taken for clean. It refuses (ErrRefused) a plan that was applied to its end, or discarded.
 func (p *PrunePlan) Apply(ctx context.Context, confirmation string) (Result, error) {
 	if p == nil || p.keep == nil {
 		return Result{}, fmt.Errorf("redismigrate: prune: %w", refuse("the plan is empty; PlanPrune makes one"))
@@ -42,11 +45,12 @@ func (p *PrunePlan) Apply(ctx context.Context, confirmation string) (Result, err
 }
 
 func (p *PrunePlan) apply(ctx context.Context, r *Result) error {
-	from, to, err := openPair(ctx, &p.source, &p.target, p.targetRun, false)
+	name := connectionName()
+	from, to, err := openProved(ctx, &p.source, &p.target, sessionOptions{name: name, runIDs: p.sourceRuns}, sessionOptions{name: name, runIDs: p.targetRuns})
 	if err != nil {
 		var replaced *replacedError
 		if errors.As(err, &replaced) {
-			return refuse("%v; the plan was made for the process before: make a new plan", err)
+			return refuse("%v; the plan was made with the process before: make a new plan", err)
 		}
 		return err
 	}
@@ -55,36 +59,47 @@ func (p *PrunePlan) apply(ctx context.Context, r *Result) error {
 	for _, c := range p.dbs {
 		r.DBs = append(r.DBs, DBTally{DB: c.DB})
 	}
-	if err := p.canary.check(ctx, from, to); err != nil {
-		return err
-	}
-	if err := p.stillKeepsSomething(ctx, to); err != nil {
-		return err
-	}
-	var found int64
+	said := &lastProgress{}
+	paced, stop := startThrottle(ctx, p.opt.Throttle, to)
+	defer stop()
 	service := make([]int, len(r.DBs))
+	var found int64
+	var unsettled bool
 	r.Passes, err = untilClean(ctx, p.opt.MaxPasses, func(n int) (bool, error) {
-		if n > 1 {
-			if err := p.recheck(ctx, from, to); err != nil {
-				return false, err
-			}
+		layout, err := p.prove(ctx, from, to)
+		if err == nil && n == 1 {
+			err = p.stillKeepsSomething(ctx, to)
+		}
+		if err != nil {
+			return false, err
 		}
 		found = 0
-		for i := range r.DBs {
-			d := p.newDeleter(to, &r.DBs[i], p.deleted+sumDeleted(r.DBs), n)
-			err := d.run(ctx)
-			found += d.found
-			service[i] = d.service
-			if err != nil {
-				return false, err
+		err = p.guarded(ctx, from, to, func() { said.again(p.opt, paced.held()) }, func(ctx context.Context) error {
+			for i := range r.DBs {
+				d := p.newDeleter(to, &r.DBs[i], p.deleted+sumDeleted(r.DBs), n)
+				d.pace, d.said = paced, said
+				err := d.run(ctx)
+				found += d.found
+				service[i] = d.service
+				if err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return false, err
 		}
-		return found == 0, nil
+		after, err := to.layout(ctx)
+		unsettled = err != nil || after != layout // a key may have changed its place behind the scan's back
+		return found == 0 && !unsettled, ctx.Err()
 	})
-	if errors.Is(err, errNotClean) {
+	switch {
+	case errors.Is(err, errNotClean) && unsettled:
+		return fmt.Errorf("target %s: after %d passes slots of the cluster still change hands, so that no pass sees every key; let the resharding or the fail-over end, then apply the plan again", to.addr, r.Passes)
+	case errors.Is(err, errNotClean):
 		return fmt.Errorf("target %s: after %d passes the last one still found %d keys to delete: a client keeps writing keys that are not to be kept; stop it and apply the plan again, or raise MaxPasses", to.addr, r.Passes, found)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	for i := range r.DBs {
@@ -93,26 +108,69 @@ func (p *PrunePlan) apply(ctx context.Context, r *Result) error {
 			return err
 		}
 	}
-	if err := p.canary.remove(ctx, to); err != nil {
+	if err := p.canaries.remove(ctx, to); err != nil {
 		return err
 	}
 	p.done, r.Complete = true, true
 	return nil
 }
 
-// recheck proves between two passes that everything is still as it was.
-func (p *PrunePlan) recheck(ctx context.Context, from, to *session) error {
-	for _, s := range []*session{from, to} {
-		id, err := readIdentity(ctx, s.db(s.opts.DB))
-		if err != nil {
-			return s.fail("ask INFO who it is", err)
-		}
-		s.id = id
+// prove proves before each pass that everything is as it was when the plan was made, and returns the layout of a cluster.
+func (p *PrunePlan) prove(ctx context.Context, from, to *session) (layout string, err error) {
+	if err := from.relocate(ctx); err != nil {
+		return "", err
+	}
+	if layout, err = to.settled(ctx, p.opt.Settle); err != nil {
+		return "", err
 	}
 	if err := checkApart(from, to); err != nil {
-		return err
+		return "", err
 	}
-	return p.canary.check(ctx, from, to)
+	if err := p.canaries.check(ctx, from, to); err != nil {
+		return "", err
+	}
+	if p.opt.AllowClients {
+		return layout, nil
+	}
+	others, err := clientsOf(ctx, to)
+	if err != nil {
+		return "", err
+	}
+	return layout, others.refusal(to)
+}
+
+// guardEvery is how often the canaries are looked at in the middle of a pass.
+const guardEvery = time.Second
+
+// guarded runs a pass, and stops it when a canary is not as it should be any more. A look that fails says nothing: the pass itself will
+// meet the trouble, and no further pass begins without a proof. also is called at each look.
+func (p *PrunePlan) guarded(ctx context.Context, from, to *session, also func(), pass func(context.Context) error) error {
+	running, stop := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(guardEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-running.Done():
+				return
+			case <-tick.C:
+			}
+			also()
+			if err := p.canaries.check(running, from, to); errors.Is(err, ErrRefused) {
+				stop(err)
+				return
+			}
+		}
+	}()
+	err := pass(running)
+	stop(nil)
+	<-ended
+	if cause := context.Cause(running); errors.Is(cause, ErrRefused) {
+		return cause
+	}
+	return err
 }
 
 // stillKeepsSomething refuses when nothing that the selector keeps is left on the target. The plan's witnesses answer at once; when all
@@ -152,91 +210,4 @@ func sumDeleted(dbs []DBTally) (n int64) {
 		n += db.Deleted
 	}
 	return n
-}
-
-// deleter is one pass over one db: a scan that hands batches of keys to workers that delete them.
-type deleter struct {
-	plan  *PrunePlan
-	to    *session
-	tally *DBTally
-	pass  int
-
-	found   int64 // keys that were handed on to be deleted
-	service int   // service keys that were seen
-
-	limit, before int64 // of deletions by the plan; done before this pass
-	deleted, gone atomic.Int64
-	pending       atomic.Int64 // handed on, not answered yet
-}
-
-func (p *PrunePlan) newDeleter(to *session, tally *DBTally, before int64, pass int) *deleter {
-	planned := p.Total().Delete
-	extra := p.opt.MaxExtra
-	switch {
-	case extra == 0:
-		extra = 1000 + planned/100
-	case extra < 0:
-		extra = 0
-	}
-	return &deleter{plan: p, to: to, tally: tally, pass: pass, before: before, limit: planned + extra}
-}
-
-func (d *deleter) run(ctx context.Context) error {
-	err := fanOut(ctx, d.plan.opt.Workers, d.scan, func(args []any) error { return d.unlink(ctx, args) })
-	d.tally.Deleted += d.deleted.Load()
-	d.tally.Gone += d.gone.Load()
-	return err
-}
-
-// scan goes over the db and hands on what is to be deleted, as the arguments of UNLINK.
-func (d *deleter) scan(ctx context.Context, hand func([]any) error) error {
-	var batch []any
-	send := func() error {
-		n := int64(len(batch) - 1)
-		if d.before+d.deleted.Load()+d.pending.Load()+n > d.limit {
-			return refuse("the target %s holds more keys to delete than the plan confirmed (%d, and at most %d): somebody fills it; stop the writer and make a new plan, or raise MaxExtra", d.to.addr, d.plan.Total().Delete, d.limit)
-		}
-		d.pending.Add(n)
-		d.found += n
-		full := batch
-		batch = nil
-		return hand(full)
-	}
-	var scanned int64
-	service, err := newWalker(d.to, d.plan.opt.ScanCount).walk(ctx, d.tally.DB, func(keys []string) error {
-		for _, key := range keys {
-			if d.plan.keep.has(key) {
-				continue
-			}
-			if batch == nil {
-				batch = append(make([]any, 0, d.plan.opt.Batch+1), "UNLINK")
-			}
-			if batch = append(batch, key); len(batch) == cap(batch) {
-				if err := send(); err != nil {
-					return err
-				}
-			}
-		}
-		scanned += int64(len(keys))
-		d.plan.opt.report(Progress{Job: "prune", DB: d.tally.DB, Pass: d.pass, Scanned: scanned, Total: d.to.id.keys[d.tally.DB], Done: d.found})
-		return nil
-	})
-	d.service = service
-	if err == nil && batch != nil {
-		err = send()
-	}
-	return err
-}
-
-func (d *deleter) unlink(ctx context.Context, args []any) error {
-	asked := int64(len(args) - 1)
-	// Not interrupted by ctx: what was sent is waited for, shortly, so that it can be counted (session.cutConnections bounds it).
-	n, err := d.to.db(d.tally.DB).Do(context.WithoutCancel(ctx), args...).Int64()
-	if err != nil {
-		return d.to.fail(fmt.Sprintf("UNLINK %d keys of db %d", asked, d.tally.DB), err)
-	}
-	d.deleted.Add(n)
-	d.gone.Add(asked - n)
-	d.pending.Add(-asked)
-	return nil
 }

@@ -35,7 +35,7 @@ func TestEndpointIsCheckedBeforeAnythingIsDone(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), secret)
 	}
-	_, err := PlanPrune(t.Context(), nil, nil, sessions, PruneOptions{})
+	_, err := PlanPrune(t.Context(), nil, nil, sessions, besideTests)
 	require.ErrorContains(t, err, "target: no endpoint is given")
 }
 
@@ -59,7 +59,7 @@ func TestNoPasswordIsEverPrinted(t *testing.T) {
 		{URL: "redis://nobody:" + secret + "@" + s.Addr},
 		{URL: "redis://" + s.Addr},
 	} {
-		_, err := PlanPrune(t.Context(), e, e, sessions, PruneOptions{})
+		_, err := PlanPrune(t.Context(), e, e, sessions, besideTests)
 		require.ErrorContains(t, err, "target "+s.Addr)
 		require.ErrorContains(t, err, "check user and password")
 		require.NotContains(t, err.Error(), secret)
@@ -71,16 +71,16 @@ func TestServersThatCannotBeTheTarget(t *testing.T) {
 	fillMixed(t, source, 60)
 	unchanged(t, source)
 	plan := func(to *Endpoint) error {
-		_, err := PlanPrune(t.Context(), all(source), to, sessions, PruneOptions{})
+		_, err := PlanPrune(t.Context(), all(source), to, sessions, besideTests)
 		require.Error(t, err)
-		_, err2 := Copy(t.Context(), Move{all(source), to, sessions}, CopyOptions{})
+		_, err2 := Copy(t.Context(), Move{From: all(source), To: to, Keys: sessions}, CopyOptions{})
 		require.Error(t, err2)
 		require.Equal(t, strings.TrimPrefix(err.Error(), "redismigrate: plan prune: "), strings.TrimPrefix(err2.Error(), "redismigrate: copy: "))
 		return err
 	}
 	cluster := own(t, "--cluster-enabled", "yes")
 	err := plan(all(cluster))
-	require.ErrorContains(t, err, "target "+cluster.Addr+" is a node of a cluster")
+	require.ErrorContains(t, err, "target "+cluster.Addr+": the cluster serves only 0 of its 16384 slots; repair it")
 
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestServersThatCannotBeTheTarget(t *testing.T) {
 	err = plan(&Endpoint{URL: "redis://" + silent.Addr().String() + "?read_timeout=200ms", AllDBs: true})
 	require.ErrorContains(t, err, "did not answer in time")
 
-	_, err = PlanPrune(t.Context(), all(source), &Endpoint{URL: source.URL, DBs: []int{0, 99}}, sessions, PruneOptions{})
+	_, err = PlanPrune(t.Context(), all(source), &Endpoint{URL: source.URL, DBs: []int{0, 99}}, sessions, besideTests)
 	require.ErrorContains(t, err, "db 99")
 	require.ErrorContains(t, err, "configured with fewer dbs")
 }
@@ -112,37 +112,41 @@ func TestAUserWithoutPermission(t *testing.T) {
 		return &Endpoint{URL: "redis://op:" + secret + "@" + s.Addr, AllDBs: true}
 	}
 	unchanged(t, source, target)
-	for _, command := range []string{"UNLINK", "SCAN", "INFO", "SET", "GET", "DBSIZE"} {
-		_, err := PlanPrune(ctx, all(source), user(target, "-"+strings.ToLower(command)), sessions, PruneOptions{})
+	for _, command := range []string{"SCAN", "INFO", "SET", "GET", "DBSIZE"} {
+		_, err := PlanPrune(ctx, all(source), user(target, "-"+strings.ToLower(command)), sessions, besideTests)
 		requireDenied(t, err, "target "+target.Addr, command)
 	}
-	_, err := PlanPrune(ctx, user(source, "-info"), all(target), sessions, PruneOptions{})
+	_, err := PlanPrune(ctx, user(source, "-info"), all(target), sessions, besideTests)
 	requireDenied(t, err, "source "+source.Addr, "INFO")
+	_, err = PlanPrune(ctx, all(source), user(target, "-unlink", "-del"), sessions, besideTests)
+	requireDenied(t, err, "target "+target.Addr, "UNLINK")
+	requireDenied(t, err, "target "+target.Addr, "DEL")
 	require.Empty(t, target.Client.Keys(ctx, canaryPrefix+"*").Val(), "a plan that fails leaves no canary")
 
 	fresh := own(t)
 	for _, command := range []string{"RESTORE", "INFO"} {
-		r, err := Copy(ctx, Move{all(source), user(fresh, "-"+strings.ToLower(command)), everything}, CopyOptions{})
+		r, err := Copy(ctx, Move{From: all(source), To: user(fresh, "-"+strings.ToLower(command)), Keys: everything}, CopyOptions{})
 		requireDenied(t, err, "target "+fresh.Addr, command)
 		require.Zero(t, r.Copied)
 	}
 	for _, command := range []string{"DUMP", "SCAN"} {
-		_, err := Copy(ctx, Move{user(source, "-"+strings.ToLower(command)), all(fresh), everything}, CopyOptions{})
+		_, err := Copy(ctx, Move{From: user(source, "-"+strings.ToLower(command)), To: all(fresh), Keys: everything}, CopyOptions{})
 		requireDenied(t, err, "source "+source.Addr, command)
 	}
 	require.Zero(t, fresh.Client.DBSize(ctx).Val())
-	v, err := Verify(ctx, Move{user(source, "-dump"), all(target), everything}, VerifyOptions{})
+	v, err := Verify(ctx, Move{From: user(source, "-dump"), To: all(target), Keys: everything}, VerifyOptions{})
 	requireDenied(t, err, "source "+source.Addr, "DUMP")
 	require.Equal(t, Unknown, v.Verdict)
 
 	// The permission is taken away, or is for some keys only, after the plan.
-	p, err := PlanPrune(ctx, all(source), user(target), sessions, PruneOptions{})
+	p, err := PlanPrune(ctx, all(source), user(target), sessions, besideTests)
 	require.NoError(t, err)
 	user(target, "-unlink")
 	r, err := p.Apply(ctx, p.Confirmation())
 	requireDenied(t, err, "target "+target.Addr, "UNLINK")
 	require.Zero(t, r.Deleted)
-	target.Client.Del(ctx, p.canary.key)
+	user(target)
+	require.NoError(t, p.Discard(ctx))
 }
 
 func requireDenied(t *testing.T, err error, who, command string) {
@@ -161,7 +165,7 @@ func TestAServerThatHangsDoesNotHoldUpACancelledJob(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	paused := false
-	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{ScanCount: 100, Batch: 50, Progress: func(p Progress) {
+	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{AllowClients: true, ScanCount: 100, Batch: 50, Progress: func(p Progress) {
 		if p.Job == "prune" && p.DB == 1 && !paused {
 			paused = true
 			require.NoError(t, target.Client.Do(t.Context(), "CLIENT", "PAUSE", 60_000, "ALL").Err())

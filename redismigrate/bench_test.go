@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +63,7 @@ func BenchmarkPrune1M(b *testing.B) {
 				return err
 			}
 			var err error
-			plan, err = PlanPrune(ctx, from, to, keep, PruneOptions{})
+			plan, err = PlanPrune(ctx, from, to, keep, PruneOptions{AllowClients: true})
 			return err
 		},
 		Ours: func() error {
@@ -93,6 +97,169 @@ func BenchmarkPrune1M(b *testing.B) {
 			return leftAre(benchSessions + 1)
 		},
 	}.Run(b)
+}
+
+// BenchmarkCopy copies 300,000 sessions out of 1,000,000 keys. Floor: a raw-socket SCAN of all keys, then prebuilt DUMP+PEXPIRETIME of the
+// 300,000 and prebuilt RESTOREs of them, side by side. Peer: the copy that one writes with go-redis in ten minutes: SCAN, and pipelines of 500.
+func BenchmarkCopy300kOf1M(b *testing.B) {
+	source, target := servers.OwnRedis(b, "--save", ""), servers.OwnRedis(b, "--save", "")
+	ctx := context.Background()
+	from, to := source.Direct(), target.Direct()
+	must := func(err error) {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	must(fillBench(from))
+	var dumps bytes.Buffer
+	for i := range benchSessions {
+		appendCommand(&dumps, "DUMP", sessionKey(i))
+		appendCommand(&dumps, "PEXPIRETIME", sessionKey(i))
+	}
+	restores := filepath.Join(b.TempDir(), "restores") // a file: as much heap would let our own garbage wait
+	must(prebuildRestores(from, restores))
+	move := Move{From: &Endpoint{URL: "redis://" + from}, To: &Endpoint{URL: "redis://" + to}, Keys: Selector{Include: []string{"session:*"}}}
+	arrived := func() error {
+		n, err := target.Client.DBSize(ctx).Result()
+		if err == nil && n != benchSessions {
+			err = fmt.Errorf("%d keys arrived, not %d", n, benchSessions)
+		}
+		return err
+	}
+	bench.Benchmark{
+		Name: "copy/300k-of-1M", Runs: 3, Mem: true, Allocs: true,
+		Setup: func() error { return target.Client.FlushAll(ctx).Err() },
+		Ours: func() error {
+			r, err := Copy(ctx, move, CopyOptions{})
+			if err != nil {
+				return err
+			}
+			if r.Copied != benchSessions || !r.Complete {
+				return fmt.Errorf("unexpected result: %v", r)
+			}
+			return arrived()
+		},
+		Floor: func() error {
+			if err := rawScan(from); err != nil {
+				return err
+			}
+			dumped := make(chan error, 1)
+			go func() { dumped <- rawReplies(from, bytes.NewReader(dumps.Bytes()), 2*benchSessions) }()
+			file, err := os.Open(restores)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return errors.Join(rawReplies(to, file, benchSessions), <-dumped, arrived())
+		},
+		PeerName: "go-redis-pipelines",
+		Peer:     func() error { return errors.Join(naiveCopy(ctx, from, to), arrived()) },
+	}.Run(b)
+}
+
+// prebuildRestores writes a RESTORE for each session to a file.
+func prebuildRestores(from, path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	c := redis.NewClient(&redis.Options{Addr: from})
+	defer c.Close()
+	for i := 0; i < benchSessions; i += 1000 {
+		values, expiries, err := naiveDump(context.Background(), c, func(j int) string { return sessionKey(i + j) }, 1000)
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		for j := range values {
+			appendCommand(&b, "RESTORE", sessionKey(i+j), fmt.Sprint(expiries[j].Val()), values[j].Val(), "ABSTTL")
+		}
+		if _, err := file.Write(b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func naiveDump(ctx context.Context, c *redis.Client, key func(int) string, n int) ([]*redis.StringCmd, []*redis.Cmd, error) {
+	pipe := c.Pipeline()
+	values, expiries := make([]*redis.StringCmd, n), make([]*redis.Cmd, n)
+	for i := range n {
+		values[i] = pipe.Dump(ctx, key(i))
+		expiries[i] = pipe.Do(ctx, "PEXPIRETIME", key(i))
+	}
+	_, err := pipe.Exec(ctx)
+	return values, expiries, err
+}
+
+// naiveCopy is the peer.
+func naiveCopy(ctx context.Context, from, to string) error {
+	source, target := redis.NewClient(&redis.Options{Addr: from}), redis.NewClient(&redis.Options{Addr: to})
+	defer source.Close()
+	defer target.Close()
+	return fanOut(ctx, 4, func(ctx context.Context, hand func([]string) error) error {
+		var batch []string
+		keys := source.Scan(ctx, 0, "session:*", 1000).Iterator()
+		for keys.Next(ctx) {
+			if batch = append(batch, keys.Val()); len(batch) == 500 {
+				if err := hand(batch); err != nil {
+					return err
+				}
+				batch = nil
+			}
+		}
+		return errors.Join(keys.Err(), hand(batch))
+	}, func(keys []string) error {
+		if len(keys) == 0 {
+			return nil
+		}
+		values, expiries, err := naiveDump(ctx, source, func(i int) string { return keys[i] }, len(keys))
+		if err != nil {
+			return err
+		}
+		pipe := target.Pipeline()
+		for i, key := range keys {
+			pipe.Do(ctx, "RESTORE", key, expiries[i].Val(), values[i].Val(), "ABSTTL")
+		}
+		_, err = pipe.Exec(ctx)
+		return err
+	})
+}
+
+// rawReplies sends prebuilt commands while it reads their replies: one line each, or a string.
+func rawReplies(addr string, commands io.Reader, n int) error {
+	conn, err := rawDial(addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(conn, commands)
+		sent <- err
+	}()
+	replies := bufio.NewReaderSize(conn, 256<<10)
+	for range n {
+		line, err := replies.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		switch line[0] {
+		case '-':
+			return fmt.Errorf("reply %q", line)
+		case '$':
+			size, ok := number(line[1 : len(line)-2])
+			if !ok || size < 0 {
+				return fmt.Errorf("reply %q", line)
+			}
+			if _, err := replies.Discard(int(size) + 2); err != nil {
+				return err
+			}
+		}
+	}
+	return <-sent
 }
 
 // rawDial connects for the raw-socket parts.

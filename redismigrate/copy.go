@@ -3,11 +3,9 @@ package redismigrate
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // CopyOptions tune Copy. The zero value is what most want.
@@ -16,41 +14,76 @@ type CopyOptions struct {
 	ScanCount int
 	// Batch is how many keys one round trip copies at most. Default 500.
 	Batch int
-	// BatchBytes is how many bytes of values, by MEMORY USAGE on the source, one round trip copies. Default 4 MiB. Larger single values
-	// travel alone. All workers together hold at most Workers × BatchBytes, or the one value that is larger than that.
+	// BatchBytes is how many bytes of values one round trip copies, by MEMORY USAGE on the source. Default 1 MiB. A larger single value
+	// travels alone and is passed on as it arrives: it is never held whole. All workers together hold about Workers × BatchBytes for each
+	// master.
 	BatchBytes int64
-	// Workers is how many batches are copied at the same time. Default 4.
+	// BigKey is the size, by MEMORY USAGE on the source, from which a key is copied in pieces instead of by one DUMP, which would hold up
+	// both servers and take each that much memory. Default 64 MiB. Where MEMORY USAGE is not allowed, every value goes by DUMP.
+	BigKey int64
+	// Workers is how many batches are copied at the same time, for each master of a cluster. Default 4.
 	Workers int
 	// MaxSkew is by how much the servers' clocks may differ. Default 5 s. Expiries are copied as points in time: on a target whose clock
 	// is ahead, keys expire early, or are gone at once.
 	MaxSkew time.Duration
+	// MaxWait is how long Copy goes on trying when nothing succeeds any more because slots move, a server is loading, has become a
+	// replica, or does not answer. Default 30 s. A server that was restarted is another one: the copy stops, and may be begun again.
+	MaxWait time.Duration
+	// Checkpoint, if set, remembers how far the copy is, about every second, so that a copy that was killed goes on from there when it is
+	// called again with the same Move. See FileCheckpoint.
+	Checkpoint Checkpoint
+	// Throttle makes Copy slow down when the target suffers. The zero value does not.
+	Throttle Throttle
+	// Strategy is how values are moved: CopyKeys, the default, by DUMP and RESTORE through this program, or, where the target does not read
+	// the source's payloads, by the commands of their types; or MigrateKeys: the source itself sends them (MIGRATE with COPY, so that it
+	// keeps them). It answers nobody else meanwhile, must reach the target by itself, and hands on how long a key has left rather than when
+	// it expires. It is refused where it cannot be used: managed services forbid it, either side is a cluster, the target wants TLS.
+	Strategy Strategy
+	// TargetFromSource is the host:port at which the source server reaches the target, for MigrateKeys. Default: the target's own address, as
+	// it was given.
+	TargetFromSource string
 	// Progress, if set, is told of each batch that was scanned. It is never called twice at the same time, and must be quick.
 	Progress func(Progress)
+
+	savePause time.Duration // between two saves of the checkpoint; a second
 }
 
 func (o CopyOptions) withDefaults() CopyOptions {
+	o.ScanCount = orDefault(o.ScanCount, defaultScanCount)
 	o.Batch = orDefault(o.Batch, 500)
-	o.BatchBytes = orDefault(o.BatchBytes, 4<<20)
-	o.Workers = min(orDefault(o.Workers, 4), poolSize/2)
+	o.BatchBytes = orDefault(o.BatchBytes, 1<<20)
+	o.BigKey = orDefault(o.BigKey, 64<<20)
+	o.Workers = min(orDefault(o.Workers, 4), maxWorkers)
 	o.MaxSkew = orDefault(o.MaxSkew, 5*time.Second)
+	o.MaxWait = orDefault(o.MaxWait, 30*time.Second)
+	o.savePause = orDefault(o.savePause, time.Second)
 	return o
 }
 
-// maxExisting bounds Result.Existing.
-const maxExisting = 100
+const (
+	maxExisting = 100 // bounds Result.Existing
+	maxWorkers  = 32
+)
 
-// Copy copies the selected keys with DUMP and RESTORE, each to the db of the same number, with its value, type and the point in time at
-// which it expires. Keys that the target has already are left as they are (RESTORE without REPLACE: on a live target they are newer) and
-// counted, those that differ listed. So Copy may be run again after a stop. Nothing is written to the source.
+// Copy copies the selected keys with DUMP and RESTORE, each to the db that m.DBMap names or else to the one of the same number, with its
+// value, type and the point in time at which it expires. How long a key was idle, or how often it was used, goes along where the target
+// evicts by it. Keys that the target has already are left as they are (RESTORE without REPLACE: on a live target they are newer) and
+// counted, those that differ listed. So Copy may be run again after a stop; with a Checkpoint it goes on where it was. Nothing is written
+// to the source. Either side may be a cluster.
 //
-// The keys are gone over once: keys that are added to the source meanwhile may be missed, and a key that is written meanwhile may get its
-// old value with its new expiry; Verify tells. It refuses (ErrRefused) a target that is the source under any name, its master or a replica.
+// The keys are gone over once: keys that are added to the source meanwhile may be missed, and a key that is written meanwhile may arrive
+// with its new value and its old expiry; Verify tells. Only when slots of a source cluster moved, they are gone over again.
+//
+// It refuses (ErrRefused), before anything is written: a target that is the source under any name, its master or a replica; clocks that
+// are apart; a key that is in two dbs that go to one; a target whose memory will not do, or might be made to do by evicting keys; the
+// checkpoint of another plan. While it runs it stops before the target's memory is full. A checkpoint that says the copy is finished
+// is ErrFinished.
 //
 // When it is stopped midway, by its context or by an error, the Result says what was copied.
 func Copy(ctx context.Context, m Move, opt CopyOptions) (Result, error) {
 	start := time.Now()
-	c := &copier{opt: opt.withDefaults()}
-	err := c.run(ctx, m)
+	c := &copier{opt: opt.withDefaults(), move: m}
+	err := c.run(ctx)
 	c.result.Elapsed = time.Since(start)
 	c.result.sum()
 	if err != nil {
@@ -62,24 +95,34 @@ func Copy(ctx context.Context, m Move, opt CopyOptions) (Result, error) {
 
 type copier struct {
 	opt      CopyOptions
+	move     Move
+	keys     *selection
 	from, to *session
 	compare  *verifier
-	memory   *budget
 	offset   time.Duration // of the target's clock against ours
+	prefix   string        // of all selected keys; "" when there is none
+	access   string        // "IDLETIME" or "FREQ" when it is carried along
+	absolute bool          // PEXPIRETIME may be used on the source
+	room     *room         // the target's memory; nil where it has no limit
+	saver    *saver        // nil without a checkpoint
+	pace     *pacer
+	idle     chan *carrier
+	typed    *typedCopy // what copies by types, where the target does not read the source's payloads; else nil
+	migrate  *migrator  // what has the source send the keys, where that was chosen; else nil
 
 	mu     sync.Mutex // over what follows
 	result Result
 }
 
-func (c *copier) run(ctx context.Context, m Move) error {
-	sel, err := m.Keys.compile()
-	if err != nil {
+func (c *copier) run(ctx context.Context) (err error) {
+	if c.keys, err = c.move.Keys.compile(); err != nil {
 		return err
 	}
-	if err := sameDBs(m); err != nil {
+	c.prefix = c.move.Keys.plainPrefix()
+	if err := c.move.checkDBs(); err != nil {
 		return err
 	}
-	if c.from, c.to, err = openPair(ctx, m.From, m.To, "", true); err != nil {
+	if c.from, c.to, err = openPair(ctx, c.move.From, c.move.To, nil, true); err != nil {
 		return err
 	}
 	defer c.from.close()
@@ -87,24 +130,42 @@ func (c *copier) run(ctx context.Context, m Move) error {
 	if err := c.checkClocks(ctx); err != nil {
 		return err
 	}
-	for _, db := range c.from.dbs { // a target with fewer dbs shows before anything is written
-		if err := c.to.db(db).Ping(ctx).Err(); err != nil {
-			return c.to.fail(fmt.Sprintf("select db %d", db), err)
-		}
-		c.result.DBs = append(c.result.DBs, DBTally{DB: db})
+	if err := c.checkTargetDBs(ctx); err != nil {
+		return err
+	}
+	if c.absolute, err = c.from.absoluteExpiry(ctx); err != nil {
+		return err
 	}
 	if _, err := c.to.absoluteExpiry(ctx); err != nil {
 		return err
 	}
-	c.compare = &verifier{opt: VerifyOptions{}.withDefaults(), from: c.from, to: c.to}
-	c.memory = newBudget(int64(c.opt.Workers) * c.opt.BatchBytes)
-	c.result.Passes = 1
-	for i := range c.result.DBs {
-		if err := c.copyDB(ctx, sel, &c.result.DBs[i]); err != nil {
-			return err
-		}
+	slots, err := c.from.slotMap(ctx)
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := c.resume(ctx, slots); err != nil {
+		return err
+	}
+	if err := c.checkCollisions(ctx); err != nil {
+		return err
+	}
+	if err := c.checkRoom(ctx); err != nil {
+		return err
+	}
+	if err := c.chooseStrategy(ctx); err != nil {
+		return err
+	}
+	if err := c.chooseAccess(ctx); err != nil {
+		return err
+	}
+	c.compare = &verifier{opt: VerifyOptions{}.withDefaults(), move: c.move, from: c.from, to: c.to}
+	var calm func()
+	c.pace, calm = startThrottle(ctx, c.opt.Throttle, c.to)
+	defer calm()
+	if err = c.passes(ctx, slots); err == nil {
+		err = c.result.uncopied()
+	}
+	return c.saver.last(ctx, err)
 }
 
 // checkClocks refuses servers whose clocks are apart.
@@ -129,168 +190,71 @@ func judgeSkew(skew, within, limit time.Duration, addr string) error {
 	return refuse("the clock of the target %s is %s %s the source's, more than %s: every expiry would be off by that much; set the clocks right (NTP), or raise MaxSkew", addr, skew.Abs().Round(time.Millisecond), word, limit)
 }
 
-func (c *copier) copyDB(ctx context.Context, sel *selection, tally *DBTally) error {
-	return fanOut(ctx, c.opt.Workers, func(ctx context.Context, hand func([]string) error) error {
-		report := func(scanned, done int64) {
-			if c.opt.Progress != nil {
-				c.opt.Progress(Progress{Job: "copy", DB: tally.DB, Pass: 1, Scanned: scanned, Total: c.from.id.keys[tally.DB], Done: done})
-			}
+// checkTargetDBs makes a target with fewer dbs show before anything is written.
+func (c *copier) checkTargetDBs(ctx context.Context) error {
+	for _, db := range c.from.dbs {
+		to := c.move.targetDB(db)
+		if c.to.cluster != nil && to != 0 {
+			return refuse("the target %s is a cluster, which has db 0 only, but the keys of db %d go to db %d; map it to db 0 (Move.DBMap)", c.to.addr, db, to)
 		}
-		return newWalker(c.from, c.opt.ScanCount).inBatches(ctx, tally.DB, c.opt.Batch, sel.has, hand, report)
-	}, func(keys []string) error { return c.copyBatch(ctx, tally, keys) })
-}
-
-func (c *copier) copyBatch(ctx context.Context, tally *DBTally, keys []string) error {
-	groups, err := c.from.weigh(ctx, tally.DB, keys, c.opt.BatchBytes)
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		if err := ctx.Err(); err != nil {
-			return err
+		if err := c.to.keyless(to).Ping(ctx).Err(); err != nil {
+			return c.to.fail(fmt.Sprintf("select db %d", to), err)
 		}
-		free := c.memory.take(g.bytes)
-		err := c.copyGroup(ctx, tally, g)
-		free()
-		if err != nil {
-			return err
-		}
+		c.result.DBs = append(c.result.DBs, DBTally{DB: db})
 	}
 	return nil
 }
 
-// copyGroup copies keys in one round trip on each side.
-func (c *copier) copyGroup(ctx context.Context, tally *DBTally, g group) error {
-	values, err := c.from.dump(ctx, tally.DB, g.keys)
-	if err != nil {
-		return err
+// maxPasses bounds how often the keys are gone over because slots moved.
+const maxPasses = 3
+
+// passes goes over all keys, and again while slots of the source move: a key that moved may have been missed on both of its nodes.
+func (c *copier) passes(ctx context.Context, slots slotMap) error {
+	workers := min(c.opt.Workers*max(len(c.from.nodes), len(c.to.nodes)), maxWorkers)
+	c.idle = make(chan *carrier, workers)
+	for range workers {
+		c.idle <- &carrier{copier: c}
 	}
-	// Not interrupted by ctx: what was sent is waited for, shortly, so that it can be counted (session.cutConnections bounds it).
-	ctx2 := context.WithoutCancel(ctx)
-	pipe := c.to.db(tally.DB).Pipeline()
-	now := time.Now().Add(c.offset).UnixMilli()
-	answers := make([]*redis.Cmd, len(g.keys))
-	var done Tally
-	for i, key := range g.keys {
-		v := &values[i]
-		if v.gone || v.expireAt >= 0 && v.expireAt <= now { // RESTORE would answer OK and create nothing
-			done.Gone++
-			continue
+	for {
+		c.result.Passes++
+		for i := range c.result.DBs {
+			err := c.copyDB(ctx, workers, &c.result.DBs[i])
+			c.closePipes(workers)
+			if err != nil {
+				return err
+			}
 		}
-		answers[i] = pipe.Do(ctx2, "RESTORE", key, max(v.expireAt, 0), v.payload, "ABSTTL") // 0: no expiry
-		v.payload = ""                                                                      // held by the pipeline only
-	}
-	if _, err := pipe.Exec(ctx2); err != nil && !isServerError(err) {
-		c.addCarriedOut(tally, done, answers)
-		return c.to.fail(fmt.Sprintf("RESTORE %d keys of db %d", len(g.keys), tally.DB), err)
-	}
-	var failed error
-	var busy []string
-	for i, answer := range answers {
-		if answer == nil {
-			continue
+		now, err := c.from.slotMap(ctx)
+		switch {
+		case err != nil:
+			return err
+		case now.settled && now.text == slots.text:
+			return nil
+		case c.result.Passes == maxPasses:
+			return fmt.Errorf("source %s: its slots kept moving during %d passes, so keys may have been missed; let the resharding come to its end, then start again", c.from.addr, maxPasses)
 		}
-		switch err := answer.Err(); {
-		case err == nil:
-			done.Copied++
-		case strings.HasPrefix(err.Error(), "BUSYKEY"):
-			done.Exists++
-			busy = append(busy, g.keys[i])
-		case failed == nil:
-			failed = c.restoreError(tally.DB, g.keys[i], err)
+		if c.result.Passes == 1 {
+			c.note("slots of the source moved during the copy, so its keys were gone over again; what the next pass found equal on the target is not counted twice")
 		}
+		slots = now
+		c.saver.startOver(slots)
 	}
-	existing, differs, err := c.existing(ctx, tally.DB, busy, g.bytes)
-	done.Differs = differs
+}
+
+// closePipes ends the workers' connections to the dbs that are done; all workers are idle.
+func (c *copier) closePipes(workers int) {
+	for range workers {
+		w := <-c.idle
+		w.close()
+		c.idle <- w
+	}
+}
+
+func (c *copier) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tally.add(done)
-	if room := maxExisting - len(c.result.Existing); len(existing) > room {
-		existing = existing[:max(room, 0)]
-	}
-	c.result.Existing = append(c.result.Existing, existing...)
-	if failed != nil {
-		return failed
-	}
-	return err
-}
-
-// addCarriedOut counts what was answered before a connection broke.
-func (c *copier) addCarriedOut(tally *DBTally, done Tally, answers []*redis.Cmd) {
-	for _, answer := range answers {
-		if answer != nil && answer.Err() == nil && answer.Val() != nil {
-			done.Copied++
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	tally.add(done)
-}
-
-// existing tells which of the keys that the target had already differ from the source's.
-func (c *copier) existing(ctx context.Context, db int, keys []string, bytes int64) (listed []Difference, differs int64, err error) {
-	if len(keys) == 0 {
-		return nil, 0, nil
-	}
-	if bytes <= c.opt.BatchBytes {
-		if keys, err = c.compare.unequal(ctx, db, keys); err != nil {
-			return nil, 0, err
-		}
-	}
-	for _, key := range keys {
-		found, outcome, err := c.compare.lookTwice(ctx, db, key)
-		if err != nil {
-			return nil, 0, err
-		}
-		if outcome == keyOpaque {
-			found = append(found, Difference{Kind: ValueDiff, DB: db, Key: key, Detail: "a module's type, serialized differently"})
-		}
-		if len(found) > 0 {
-			differs++
-			found[0].Key = strings.Clone(key)
-			listed = append(listed, found[0])
-		}
-	}
-	return listed, differs, nil
-}
-
-// restoreError says what a refused RESTORE means.
-func (c *copier) restoreError(db int, key string, err error) error {
-	text := err.Error()
-	if strings.Contains(text, "DUMP payload version or checksum are wrong") {
-		return fmt.Errorf("target %s (version %s): RESTORE of key %q in db %d: %w: the source (version %s) writes a newer format than the target reads; upgrade the target to at least the source's version, or restore a snapshot made by a server of the target's version",
-			c.to.addr, c.to.id.version, key, db, err, c.from.id.version)
-	}
-	return c.to.fail(fmt.Sprintf("RESTORE of key %q in db %d", key, db), err)
-}
-
-// budget bounds the bytes that are held at the same time.
-type budget struct {
-	mu          sync.Mutex
-	freed       *sync.Cond
-	total, free int64
-}
-
-func newBudget(total int64) *budget {
-	b := &budget{total: total, free: total}
-	b.freed = sync.NewCond(&b.mu)
-	return b
-}
-
-// take waits until n bytes are free, all of them if n is more than there are, and returns the function that gives them back. It needs no
-// context: those who hold bytes are bound by theirs.
-func (b *budget) take(n int64) (free func()) {
-	n = max(0, min(n, b.total))
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for b.free < n {
-		b.freed.Wait()
-	}
-	b.free -= n
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.free += n
-		b.freed.Broadcast()
+	if !slices.Contains(c.result.Notes, text) {
+		c.result.Notes = append(c.result.Notes, text)
 	}
 }

@@ -23,6 +23,7 @@ func TestCopy(t *testing.T) {
 }
 
 func TestCopyKeepsExpiriesExactly(t *testing.T) {
+	t.Parallel()
 	target := own(t)
 	for name, args := range map[string][]string{
 		"PEXPIRETIME":            nil,
@@ -44,7 +45,7 @@ func TestCopyKeepsExpiriesExactly(t *testing.T) {
 			}
 			_, err := pipe.Exec(ctx)
 			require.NoError(t, err)
-			m := Move{&Endpoint{URL: source.URL}, &Endpoint{URL: target.URL}, sessions}
+			m := Move{From: &Endpoint{URL: source.URL}, To: &Endpoint{URL: target.URL}, Keys: sessions}
 			r, err := Copy(ctx, m, CopyOptions{})
 			require.NoError(t, err)
 			require.EqualValues(t, 3000, r.Copied)
@@ -79,7 +80,7 @@ func TestCopyKeepsExpiriesExactly(t *testing.T) {
 func copyLeavesWhatIsThereAndNamesWhatDiffers(t *testing.T, source, target *servers.RedisServer) {
 	keep, _ := fillMixed(t, source, 4000)
 	ctx := t.Context()
-	m := Move{all(source), all(target), sessions}
+	m := Move{From: all(source), To: all(target), Keys: sessions}
 	var total int64
 	for _, n := range keep {
 		total += n
@@ -120,7 +121,7 @@ func TestCopyOfKeysThatExpireMeanwhile(t *testing.T) {
 	pipe.Set(ctx, "session:stays", 1, time.Hour)
 	_, err := pipe.Exec(ctx)
 	require.NoError(t, err)
-	m := Move{&Endpoint{URL: source.URL}, &Endpoint{URL: target.URL}, sessions}
+	m := Move{From: &Endpoint{URL: source.URL}, To: &Endpoint{URL: target.URL}, Keys: sessions}
 	var expired atomic.Bool
 	r, err := Copy(ctx, m, CopyOptions{Workers: 1, Batch: 100, ScanCount: 500, Progress: func(Progress) {
 		if expired.CompareAndSwap(false, true) { // some of the first batch are copied, the others expire now
@@ -148,20 +149,7 @@ func copyHoldsFewLargeValuesAtATime(t *testing.T, source, target *servers.RedisS
 		require.NoError(t, source.Client.Set(ctx, fmt.Sprintf("session:%d", i), big+fmt.Sprint(i), 0).Err())
 	}
 	require.NoError(t, source.Client.ConfigSet(ctx, "rdbcompression", "no").Err())
-	m := Move{&Endpoint{URL: source.URL}, &Endpoint{URL: target.URL}, sessions}
-	b := newBudget(8)
-	free := b.take(100) // more than there is: it waits for all, and gets them
-	taken := make(chan func())
-	go func() { taken <- b.take(1) }()
-	select {
-	case <-taken:
-		t.Fatal("the budget was given out twice")
-	case <-time.After(20 * time.Millisecond):
-	}
-	free()
-	(<-taken)()
-	require.EqualValues(t, 8, b.free)
-
+	m := Move{From: &Endpoint{URL: source.URL}, To: &Endpoint{URL: target.URL}, Keys: sessions}
 	r, err := Copy(ctx, m, CopyOptions{})
 	require.NoError(t, err)
 	require.EqualValues(t, 40, r.Copied)
@@ -170,25 +158,56 @@ func copyHoldsFewLargeValuesAtATime(t *testing.T, source, target *servers.RedisS
 	require.Equal(t, []group{{[]string{"a", "b"}, 10}, {[]string{"c"}, 1}, {[]string{"d"}, 50}, {[]string{"e"}, 2}}, groups)
 }
 
-func TestCopyStopsWhenTheTargetIsFull(t *testing.T) {
+// A target that is too small is refused before anything is written; one that fills up unforeseen, before it deletes or refuses anything.
+func TestCopyStopsBeforeTheTargetIsFull(t *testing.T) {
 	source, target := own(t), own(t, "--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
+	silent := own(t, "--rename-command", "MEMORY", "") // does not tell sizes
 	ctx := t.Context()
-	pipe := source.Client.Pipeline()
-	for i := range 4000 {
-		pipe.Set(ctx, fmt.Sprintf("session:%d", i), strings.Repeat("x", 1000), 0)
+	for _, s := range []*servers.RedisServer{source, silent} {
+		pipe := s.Client.Pipeline()
+		for i := range 4000 {
+			pipe.Set(ctx, fmt.Sprintf("session:%d", i), strings.Repeat("x", 1000), time.Hour)
+		}
+		_, err := pipe.Exec(ctx)
+		require.NoError(t, err)
 	}
-	_, err := pipe.Exec(ctx)
+	move := func(from *servers.RedisServer) Move {
+		return Move{From: &Endpoint{URL: from.URL}, To: &Endpoint{URL: target.URL}, Keys: sessions}
+	}
+	for policy, says := range map[string]string{"noeviction": "would refuse all writes", "volatile-ttl": "volatile-ttl would delete keys"} {
+		require.NoError(t, target.Client.ConfigSet(ctx, "maxmemory-policy", policy).Err())
+		r, err := Copy(ctx, move(source), CopyOptions{})
+		require.ErrorIs(t, err, ErrRefused)
+		require.ErrorContains(t, err, "target "+target.Addr)
+		require.ErrorContains(t, err, "left of its maxmemory 3.0 MiB, but the selected keys need about")
+		require.ErrorContains(t, err, says)
+		require.Zero(t, r.Copied)
+		require.Zero(t, target.Client.DBSize(ctx).Val())
+
+		r, err = Copy(ctx, move(silent), CopyOptions{})
+		require.ErrorIs(t, err, ErrRefused)
+		require.ErrorContains(t, err, "stopped before its maxmemory is reached")
+		require.ErrorContains(t, err, says)
+		require.ErrorContains(t, err, "give it more memory")
+		require.Contains(t, strings.Join(r.Notes, "\n"), "could not be estimated")
+		require.False(t, r.Complete)
+		require.Positive(t, r.Copied)
+		require.Equal(t, target.Client.DBSize(ctx).Val(), r.Copied, "the partial result is exact")
+		info := target.Client.Info(ctx, "stats").Val()
+		require.Contains(t, info, "evicted_keys:0\r\n")
+		require.NoError(t, target.Client.FlushAll(ctx).Err())
+	}
+	require.NoError(t, target.Client.ConfigSet(ctx, "maxmemory", "100mb").Err())
+	r, err := Copy(ctx, move(silent), CopyOptions{})
 	require.NoError(t, err)
-	r, err := Copy(ctx, Move{&Endpoint{URL: source.URL}, &Endpoint{URL: target.URL}, sessions}, CopyOptions{})
-	require.ErrorContains(t, err, "target "+target.Addr)
-	require.ErrorContains(t, err, "maxmemory is reached; give it more memory")
-	require.False(t, r.Complete)
-	require.Equal(t, target.Client.DBSize(ctx).Val(), r.Copied, "the partial result is exact")
-	require.NoError(t, target.Client.ConfigSet(ctx, "maxmemory", "0").Err())
-	second, err := Copy(ctx, Move{&Endpoint{URL: source.URL}, &Endpoint{URL: target.URL}, sessions}, CopyOptions{})
+	require.EqualValues(t, 4000, r.Copied)
+	// What is there already needs no room.
+	require.NoError(t, target.Client.ConfigSet(ctx, "maxmemory", fmt.Sprint(parseMemory(target.Client.Info(ctx).Val()).used+(4<<20))).Err())
+	require.NoError(t, target.Client.Unlink(ctx, "session:7").Err())
+	r, err = Copy(ctx, move(source), CopyOptions{})
 	require.NoError(t, err)
-	require.EqualValues(t, 4000, r.Copied+second.Copied)
-	require.Zero(t, second.Differs)
+	require.EqualValues(t, 1, r.Copied)
+	require.EqualValues(t, 3999, r.Exists)
 }
 
 func copyCancelledMidway(t *testing.T, source, target *servers.RedisServer) {
@@ -197,7 +216,7 @@ func copyCancelledMidway(t *testing.T, source, target *servers.RedisServer) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var n atomic.Int64
-	r, err := Copy(ctx, Move{all(source), all(target), everything}, CopyOptions{Batch: 50, ScanCount: 100, Progress: func(Progress) {
+	r, err := Copy(ctx, Move{From: all(source), To: all(target), Keys: everything}, CopyOptions{Batch: 50, ScanCount: 100, Progress: func(Progress) {
 		if n.Add(1) == 10 {
 			cancel()
 		}
@@ -211,7 +230,7 @@ func copyCancelledMidway(t *testing.T, source, target *servers.RedisServer) {
 	}
 	require.Equal(t, there, r.Copied, "the partial result is exact")
 	copied(t, source, target)
-	verified(t, Move{all(source), all(target), everything})
+	verified(t, Move{From: all(source), To: all(target), Keys: everything})
 }
 
 func TestRestoreErrorSaysWhatAWrongPayloadVersionMeans(t *testing.T) {
@@ -223,7 +242,7 @@ func TestRestoreErrorSaysWhatAWrongPayloadVersionMeans(t *testing.T) {
 	err := target.Client.Restore(ctx, "k2", 0, string(payload)).Err()
 	require.Error(t, err)
 	c := copier{from: &session{side: "source", id: identity{version: "9.1.2"}}, to: &session{side: "target", addr: target.Addr, id: identity{version: "7.0.15"}}}
-	err = c.restoreError(2, "session:1", err)
+	err = c.restoreError(target.Addr, 2, "session:1", err)
 	for _, part := range []string{"session:1", "db 2", "version 7.0.15", "version 9.1.2", "newer format", "upgrade the target"} {
 		require.ErrorContains(t, err, part)
 	}
@@ -244,12 +263,28 @@ func TestWhatIsPastByTheTargetsClockIsNotCountedAsCopied(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, source.Client.Set(ctx, "session:hour", 1, time.Hour).Err())
 	require.NoError(t, source.Client.Set(ctx, "session:day", 1, 24*time.Hour).Err())
-	from, to, err := openPair(ctx, all(source), all(target), "", true)
+	from, to, err := openPair(ctx, all(source), all(target), nil, true)
 	require.NoError(t, err)
 	defer from.close()
 	defer to.close()
-	c := copier{opt: CopyOptions{}.withDefaults(), from: from, to: to, offset: 2 * time.Hour} // as if the target's clock were ahead
+	c := &copier{opt: CopyOptions{}.withDefaults(), from: from, to: to, absolute: true, offset: 2 * time.Hour} // as if the target's clock were ahead
+	c.saver = &saver{copier: c}
+	w := &carrier{copier: c}
+	defer w.close()
 	var tally DBTally
-	require.NoError(t, c.copyGroup(ctx, &tally, group{keys: []string{"session:hour", "session:day", "session:none"}}))
+	keys := []string{"session:hour", "session:day", "session:none"}
+	page := &pageWork{walk: c.saver.walk(from.id.runID, 0), open: len(keys)}
+	require.NoError(t, w.copy(ctx, parcel{page: page, node: from.nodes[0], db: &tally, keys: keys}))
+	require.Positive(t, tally.Bytes)
+	tally.Bytes = 0
 	require.Equal(t, Tally{Copied: 1, Gone: 2}, tally.Tally)
+	require.Zero(t, page.open)
+}
+
+func TestOnlyAPrefixThatLeavesNoDoubtIsLeftToTheServer(t *testing.T) {
+	for pattern, want := range map[string]string{"session:*": "session:", "カート*": "カート", "*": "", "session": "", "a*b*": "", "a?*": "", "a[0-9]*": "", `a\*`: "", `a\\*`: ""} {
+		require.Equal(t, want, Selector{Include: []string{pattern}}.plainPrefix(), pattern)
+	}
+	require.Empty(t, Selector{Include: []string{"a*", "b*"}}.plainPrefix())
+	require.Empty(t, Selector{Match: func(string) bool { return true }}.plainPrefix())
 }

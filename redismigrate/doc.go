@@ -8,6 +8,17 @@
 // restore the whole snapshot into the new store, and delete there what does not belong. No transfer, many keys per command, and a
 // rehearsal on a restored snapshot measures both size and time beforehand.
 //
+// # Before anything is touched
+//
+//   - [Inspect] makes the card of a server: what it is, and what it really lets this user do. [Compare] says in what the server of a
+//     rehearsal differs from that of production.
+//   - [Measure] counts keys, bytes and expiries, by prefix, type and db.
+//   - [MakePlan] weighs the strategies between two stores, says why not the others, and lists the steps with their ways back.
+//   - [Rehearse] runs the plan on stand-ins and forecasts the day.
+//   - [ACLRules] writes the least rights for the new application's user, and [CheckACL] holds them against a server.
+//
+// # The move
+//
 // Deleting what does not belong has one disaster in store: being pointed at the old store by mistake. Therefore
 //
 //   - [PlanPrune] counts what would be kept and deleted, and deletes nothing. It compares what the servers say of themselves (run_id,
@@ -17,8 +28,10 @@
 //     one finds nothing to delete. A plan for one server process cannot be applied to another.
 //   - [Verify] compares both ways: what should be there is there, equal, and nothing else is. It says [Unknown] rather than guess.
 //
-// Where transfer is the better way, [Copy] moves the selected keys with DUMP and RESTORE, expiries as points in time.
+// Where transfer is the better way, [Copy] moves the selected keys with DUMP and RESTORE, expiries as points in time; where the target does
+// not read the source's payloads, by the commands of their types. It goes on where it was when it was killed ([FileCheckpoint]).
+// [CopyFunctions] takes function libraries along. [Filter] makes, out of a snapshot file and without any server, one that holds only the
+// selected keys.
 //
-// Which keys belong is said by a [Selector] of Redis' own glob patterns; the zero Selector selects nothing, and no job accepts it. Single
-// servers are supported, Redis and Valkey; a cluster is refused.
+// Stores are Redis and Valkey, single servers and clusters. Which keys belong is said by a [Selector] of Redis' own glob patterns; the zero Selector selects nothing, and no job accepts it.
 package redismigrate

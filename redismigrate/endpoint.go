@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Endpoint says how to reach one store: a single Redis or Valkey server (no cluster), and which of its numbered databases (dbs) the job
-// is about. It never prints a password: not as text, not as JSON, not in an error.
+// Endpoint says how to reach one store: a single Redis or Valkey server, or a cluster by one of its nodes (the others are found from
+// there, and the job is about all of them), and which of its numbered databases (dbs) the job is about. It never prints a password: not as text, not as JSON, not in an error.
 type Endpoint struct {
 	// URL is a go-redis URL: redis://user:password@host:6379/0, rediss:// for TLS, unix:// for a socket; timeouts as parameters
 	// (?dial_timeout=2s&read_timeout=60s). Either URL or Options is required, not both.
@@ -114,7 +114,10 @@ func (e Endpoint) coverage(opts *redis.Options) string {
 	if e.AllDBs {
 		return "all dbs"
 	}
-	dbs := slices.Sorted(slices.Values(e.listed(opts)))
+	return dbsInWords(slices.Sorted(slices.Values(e.listed(opts))))
+}
+
+func dbsInWords(dbs []int) string {
 	if len(dbs) == 1 {
 		return fmt.Sprintf("db %d", dbs[0])
 	}
@@ -138,11 +141,4 @@ func joinInts(ns []int) string {
 		fmt.Fprint(&b, n)
 	}
 	return b.String()
-}
-
-// Move is what Copy and Verify work on: the selected keys of one store, and the store that is to hold them. Both endpoints must name
-// the same dbs; a key keeps its db number.
-type Move struct {
-	From, To *Endpoint
-	Keys     Selector
 }

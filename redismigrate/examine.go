@@ -9,12 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// examine compares one key thoroughly, counts it and reports how it differs.
-func (v *verifier) examine(ctx context.Context, db int, key string) error {
+// examine compares one key thoroughly, counts it and reports how it differs. there says whether it is on both sides.
+func (v *verifier) examine(ctx context.Context, db int, key string) (there bool, err error) {
 	found, outcome, err := v.lookTwice(ctx, db, key)
 	if err != nil {
-		return err
+		return false, err
 	}
+	missing := len(found) > 0 && found[0].Kind == Missing
 	v.count(func(o *Verification) {
 		switch outcome {
 		case keyCompared:
@@ -24,11 +25,16 @@ func (v *verifier) examine(ctx context.Context, db int, key string) error {
 		case keyOpaque:
 			o.Uncompared++
 		}
+		if len(found) > 0 && !missing {
+			o.differ++
+		}
 	})
 	for _, d := range found {
-		v.report(d)
+		if err := v.report(d); err != nil {
+			return false, err
+		}
 	}
-	return nil
+	return outcome != keyGone && !missing, nil
 }
 
 // lookTwice compares one key. A difference must show in two looks, since the key may change or expire in between the reading of the two
@@ -55,7 +61,7 @@ func (v *verifier) compareKey(ctx context.Context, db int, key string) ([]Differ
 	if err != nil {
 		return nil, 0, err
 	}
-	b, err := v.to.look(ctx, db, key)
+	b, err := v.to.look(ctx, v.move.targetDB(db), key)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -122,22 +128,52 @@ func (v *verifier) samePayload(ctx context.Context, db int, key string) (bool, e
 	if err != nil {
 		return false, err
 	}
-	b, err := v.to.dump(ctx, db, []string{key})
+	b, err := v.to.dump(ctx, v.move.targetDB(db), []string{key})
 	return err == nil && a[0].payload == b[0].payload, err
 }
 
 // errOpaque says that this package cannot take a value of that type apart.
 var errOpaque = errors.New("a type that cannot be taken apart")
 
-// Pieces in which large values are compared.
+// Pieces in which large values are compared: bytes of a string, and members of the other types, fewer when they are large.
 const (
 	pieceBytes   = 1 << 20
 	pieceMembers = 500
 )
 
+// weigh asks what a value takes on the side where it takes more; 0 when neither tells.
+func (v *verifier) weigh(ctx context.Context, db int, key string) (int64, error) {
+	var most int64
+	for _, side := range []struct {
+		s  *session
+		db int
+	}{{v.from, db}, {v.to, v.move.targetDB(db)}} {
+		bytes, err := side.s.db(side.db).MemoryUsage(ctx, key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) && !isServerError(err) {
+			return 0, side.s.fail("MEMORY USAGE", err)
+		}
+		most = max(most, bytes)
+	}
+	return most, nil
+}
+
+// piece is how many of n members are compared at a time.
+func (c valueComparer) piece(n int64) int64 {
+	if c.weight <= 0 {
+		return pieceMembers
+	}
+	return max(1, min(pieceMembers, n*pieceBytes/c.weight))
+}
+
 // compareValue says in what two values of one type differ, or "".
 func (v *verifier) compareValue(ctx context.Context, db int, key, kind string) (string, error) {
-	c := valueComparer{ctx: ctx, key: key, a: v.from.db(db), b: v.to.db(db), from: v.from, to: v.to, sameExpiry: v.sameExpiry}
+	c := valueComparer{ctx: ctx, key: key, a: v.from.db(db), b: v.to.db(v.move.targetDB(db)), from: v.from, to: v.to, sameExpiry: v.sameExpiry}
+	if kind != "string" {
+		var err error
+		if c.weight, err = v.weigh(ctx, db, key); err != nil {
+			return "", err
+		}
+	}
 	switch kind {
 	case "string":
 		return c.strings()
@@ -160,13 +196,14 @@ func (v *verifier) compareValue(ctx context.Context, db int, key, kind string) (
 type valueComparer struct {
 	ctx        context.Context
 	key        string
-	a, b       *redis.Client
+	a, b       redis.UniversalClient
 	from, to   *session
+	weight     int64 // in bytes; 0: not told
 	sameExpiry func(a, b int64) bool
 }
 
 // both asks each side the same question.
-func both[T any](c valueComparer, what string, ask func(*redis.Client) (T, error)) (a, b T, err error) {
+func both[T any](c valueComparer, what string, ask func(redis.UniversalClient) (T, error)) (a, b T, err error) {
 	if a, err = ask(c.a); err != nil {
 		return a, b, c.from.fail(what, err)
 	}
@@ -177,7 +214,7 @@ func both[T any](c valueComparer, what string, ask func(*redis.Client) (T, error
 }
 
 // lengths compares how long the two are.
-func (c valueComparer) lengths(unit string, ask func(*redis.Client) (int64, error)) (n int64, detail string, err error) {
+func (c valueComparer) lengths(unit string, ask func(redis.UniversalClient) (int64, error)) (n int64, detail string, err error) {
 	a, b, err := both(c, "length of a value", ask)
 	if err == nil && a != b {
 		detail = fmt.Sprintf("%d %s on the source, %d on the target", a, unit, b)
@@ -186,12 +223,12 @@ func (c valueComparer) lengths(unit string, ask func(*redis.Client) (int64, erro
 }
 
 func (c valueComparer) strings() (string, error) {
-	n, detail, err := c.lengths("bytes", func(r *redis.Client) (int64, error) { return r.StrLen(c.ctx, c.key).Result() })
+	n, detail, err := c.lengths("bytes", func(r redis.UniversalClient) (int64, error) { return r.StrLen(c.ctx, c.key).Result() })
 	if err != nil || detail != "" {
 		return detail, err
 	}
 	for at := int64(0); at < n; at += pieceBytes {
-		a, b, err := both(c, "GETRANGE", func(r *redis.Client) (string, error) {
+		a, b, err := both(c, "GETRANGE", func(r redis.UniversalClient) (string, error) {
 			return r.GetRange(c.ctx, c.key, at, at+pieceBytes-1).Result()
 		})
 		if err != nil {
@@ -209,13 +246,14 @@ func (c valueComparer) strings() (string, error) {
 }
 
 func (c valueComparer) lists() (string, error) {
-	n, detail, err := c.lengths("elements", func(r *redis.Client) (int64, error) { return r.LLen(c.ctx, c.key).Result() })
+	n, detail, err := c.lengths("elements", func(r redis.UniversalClient) (int64, error) { return r.LLen(c.ctx, c.key).Result() })
 	if err != nil || detail != "" {
 		return detail, err
 	}
-	for at := int64(0); at < n; at += pieceMembers {
-		a, b, err := both(c, "LRANGE", func(r *redis.Client) ([]string, error) {
-			return r.LRange(c.ctx, c.key, at, at+pieceMembers-1).Result()
+	piece := c.piece(n)
+	for at := int64(0); at < n; at += piece {
+		a, b, err := both(c, "LRANGE", func(r redis.UniversalClient) ([]string, error) {
+			return r.LRange(c.ctx, c.key, at, at+piece-1).Result()
 		})
 		if err != nil {
 			return "", err
@@ -252,12 +290,12 @@ func (c valueComparer) scanMembers(what string, scan func(cursor uint64) ([]stri
 }
 
 func (c valueComparer) sets() (string, error) {
-	_, detail, err := c.lengths("members", func(r *redis.Client) (int64, error) { return r.SCard(c.ctx, c.key).Result() })
+	n, detail, err := c.lengths("members", func(r redis.UniversalClient) (int64, error) { return r.SCard(c.ctx, c.key).Result() })
 	if err != nil || detail != "" {
 		return detail, err
 	}
 	return c.scanMembers("SSCAN", func(cursor uint64) ([]string, uint64, error) {
-		return c.a.SScan(c.ctx, c.key, cursor, "", pieceMembers).Result()
+		return c.a.SScan(c.ctx, c.key, cursor, "", c.piece(n)).Result()
 	}, func(page []string) (string, error) {
 		there, err := c.b.SMIsMember(c.ctx, c.key, toAny(page)...).Result()
 		if err != nil {

@@ -9,12 +9,12 @@ import (
 )
 
 func (c valueComparer) hashes() (string, error) {
-	_, detail, err := c.lengths("fields", func(r *redis.Client) (int64, error) { return r.HLen(c.ctx, c.key).Result() })
+	n, detail, err := c.lengths("fields", func(r redis.UniversalClient) (int64, error) { return r.HLen(c.ctx, c.key).Result() })
 	if err != nil || detail != "" {
 		return detail, err
 	}
 	return c.scanMembers("HSCAN", func(cursor uint64) ([]string, uint64, error) {
-		return c.a.HScan(c.ctx, c.key, cursor, "", pieceMembers).Result()
+		return c.a.HScan(c.ctx, c.key, cursor, "", c.piece(n)).Result()
 	}, func(page []string) (string, error) {
 		fields := make([]string, 0, len(page)/2)
 		for i := 0; i < len(page); i += 2 {
@@ -38,7 +38,7 @@ func (c valueComparer) hashes() (string, error) {
 // fieldExpiries compares when single fields of a hash expire (Redis 7.4 and newer; a server that does not know the command has none).
 func (c valueComparer) fieldExpiries(fields []string) (string, error) {
 	args := append([]any{"HPEXPIRETIME", c.key, "FIELDS", len(fields)}, toAny(fields)...)
-	a, b, err := both(c, "HPEXPIRETIME", func(r *redis.Client) ([]int64, error) {
+	a, b, err := both(c, "HPEXPIRETIME", func(r redis.UniversalClient) ([]int64, error) {
 		at, err := r.Do(c.ctx, args...).Int64Slice()
 		if err != nil && strings.Contains(err.Error(), "unknown command") {
 			at, err = make([]int64, len(fields)), nil
@@ -63,12 +63,12 @@ func (c valueComparer) fieldExpiries(fields []string) (string, error) {
 }
 
 func (c valueComparer) sortedSets() (string, error) {
-	_, detail, err := c.lengths("members", func(r *redis.Client) (int64, error) { return r.ZCard(c.ctx, c.key).Result() })
+	n, detail, err := c.lengths("members", func(r redis.UniversalClient) (int64, error) { return r.ZCard(c.ctx, c.key).Result() })
 	if err != nil || detail != "" {
 		return detail, err
 	}
 	return c.scanMembers("ZSCAN", func(cursor uint64) ([]string, uint64, error) {
-		return c.a.ZScan(c.ctx, c.key, cursor, "", pieceMembers).Result()
+		return c.a.ZScan(c.ctx, c.key, cursor, "", c.piece(n)).Result()
 	}, func(page []string) (string, error) {
 		args := []any{"ZMSCORE", c.key}
 		for i := 0; i < len(page); i += 2 {
@@ -112,7 +112,7 @@ func sameScore(a, b string) (bool, error) {
 }
 
 func (c valueComparer) streams() (string, error) {
-	a, b, err := both(c, "XINFO STREAM", func(r *redis.Client) (*redis.XInfoStream, error) {
+	a, b, err := both(c, "XINFO STREAM", func(r redis.UniversalClient) (*redis.XInfoStream, error) {
 		return r.XInfoStream(c.ctx, c.key).Result()
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (c valueComparer) streams() (string, error) {
 	case a.Groups != b.Groups:
 		return fmt.Sprintf("%d consumer groups on the source, %d on the target", a.Groups, b.Groups), nil
 	}
-	if detail, err := c.streamEntries(); err != nil || detail != "" {
+	if detail, err := c.streamEntries(a.Length); err != nil || detail != "" {
 		return detail, err
 	}
 	if a.Groups == 0 {
@@ -139,10 +139,11 @@ func (c valueComparer) streams() (string, error) {
 	return c.streamGroups()
 }
 
-func (c valueComparer) streamEntries() (string, error) {
+func (c valueComparer) streamEntries(n int64) (string, error) {
+	piece := c.piece(n)
 	for from := "-"; ; {
-		a, b, err := both(c, "XRANGE", func(r *redis.Client) ([]any, error) {
-			return r.Do(c.ctx, "XRANGE", c.key, from, "+", "COUNT", pieceMembers).Slice() // go-redis' map would lose the order of fields
+		a, b, err := both(c, "XRANGE", func(r redis.UniversalClient) ([]any, error) {
+			return r.Do(c.ctx, "XRANGE", c.key, from, "+", "COUNT", piece).Slice() // go-redis' map would lose the order of fields
 		})
 		if err != nil {
 			return "", err
@@ -154,7 +155,7 @@ func (c valueComparer) streamEntries() (string, error) {
 			}
 			from = "(" + id
 		}
-		if len(a) < pieceMembers {
+		if int64(len(a)) < piece {
 			return "", nil
 		}
 	}
@@ -169,7 +170,7 @@ func entryID(entry any) string {
 
 // streamGroups compares consumer groups: where each stands, its consumers, and what was delivered but not acknowledged.
 func (c valueComparer) streamGroups() (string, error) {
-	a, b, err := both(c, "XINFO GROUPS", func(r *redis.Client) ([]redis.XInfoGroup, error) {
+	a, b, err := both(c, "XINFO GROUPS", func(r redis.UniversalClient) ([]redis.XInfoGroup, error) {
 		return r.XInfoGroups(c.ctx, c.key).Result()
 	})
 	if err != nil {
@@ -202,7 +203,7 @@ func (c valueComparer) streamGroups() (string, error) {
 }
 
 func (c valueComparer) groupConsumers(group string) (string, error) {
-	a, b, err := both(c, "XINFO CONSUMERS", func(r *redis.Client) (map[string]int64, error) {
+	a, b, err := both(c, "XINFO CONSUMERS", func(r redis.UniversalClient) (map[string]int64, error) {
 		consumers, err := r.XInfoConsumers(c.ctx, c.key, group).Result()
 		pending := map[string]int64{}
 		for _, consumer := range consumers {
@@ -223,7 +224,7 @@ func (c valueComparer) groupConsumers(group string) (string, error) {
 
 func (c valueComparer) groupPending(group string) (string, error) {
 	for from := "-"; ; {
-		a, b, err := both(c, "XPENDING", func(r *redis.Client) ([]redis.XPendingExt, error) {
+		a, b, err := both(c, "XPENDING", func(r redis.UniversalClient) ([]redis.XPendingExt, error) {
 			return r.XPendingExt(c.ctx, &redis.XPendingExtArgs{Stream: c.key, Group: group, Start: from, End: "+", Count: pieceMembers}).Result()
 		})
 		if err != nil {

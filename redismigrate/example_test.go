@@ -48,7 +48,8 @@ func ExamplePlanPrune() {
 	_, err := redismigrate.PlanPrune(ctx, source, source, sessions, redismigrate.PruneOptions{})
 	fmt.Println("the source as target is refused:", errors.Is(err, redismigrate.ErrRefused))
 
-	plan, err := redismigrate.PlanPrune(ctx, source, target, sessions, redismigrate.PruneOptions{})
+	// This program's other clients are connected to the target. An application's would be a reason to stop.
+	plan, err := redismigrate.PlanPrune(ctx, source, target, sessions, redismigrate.PruneOptions{AllowClients: true})
 	if err != nil {
 		log.Fatal(err)
 	}

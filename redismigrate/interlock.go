@@ -2,14 +2,9 @@ package redismigrate
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
-
-	"github.com/redis/go-redis/v9"
+	"slices"
 )
 
 // ErrRefused marks an error of an interlock: the job would not have been safe, and nothing was changed (or, in the middle of an Apply,
@@ -23,6 +18,22 @@ func refuse(format string, args ...any) error {
 // checkApart refuses a pair of servers unless they are proved to be two separate stores and the target is a writable master. Names and
 // addresses prove nothing (other host names, proxies), so it is the servers' own words that count.
 func checkApart(source, target *session) error {
+	for _, t := range target.nodes {
+		for _, s := range source.nodes {
+			if err := checkNodesApart(s, t); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range target.expected() {
+		if slices.Contains(source.expected(), id) {
+			return refuse("the target %s and the source %s share a server process (run_id %.8s): they are one cluster; give the new store as the target", target.addr, source.addr, id)
+		}
+	}
+	return nil
+}
+
+func checkNodesApart(source, target *node) error {
 	s, t := source.id, target.id
 	if s.runID == t.runID {
 		return refuse("the target %s is the source %s: both addresses reach the same server process (run_id %.8s); give the new store as the target", target.addr, source.addr, t.runID)
@@ -42,15 +53,24 @@ func checkApart(source, target *session) error {
 	if s.replID == t.replID {
 		return refuse("the target %s and the source %s belong to one replication group (master_replid %.8s): what is changed on the one changes on the other; give the new store as the target", target.addr, source.addr, t.replID)
 	}
+	// The other way round is how a new store is made: restored from the source's snapshot, or its replica until it was detached, it names
+	// the source's replication id as its second one.
+	if s.replID2 == t.replID {
+		return refuse("the source %s descends from the target %s (its master_replid2 is the target's master_replid, %.8s): it was restored from the target's snapshot or was its replica, so the target is the original; were the two mixed up?", source.addr, target.addr, t.replID)
+	}
 	return nil
 }
 
 // openPair opens source and target and proves them apart.
-func openPair(ctx context.Context, from, to *Endpoint, targetRunID string, noTouch bool) (source, target *session, err error) {
-	if target, err = openSession(ctx, "target", to, sessionOptions{runID: targetRunID}); err != nil {
+func openPair(ctx context.Context, from, to *Endpoint, targetRunIDs []string, noTouch bool) (source, target *session, err error) {
+	return openProved(ctx, from, to, sessionOptions{noTouch: noTouch}, sessionOptions{runIDs: targetRunIDs})
+}
+
+func openProved(ctx context.Context, from, to *Endpoint, ofSource, ofTarget sessionOptions) (source, target *session, err error) {
+	if target, err = openSession(ctx, "target", to, ofTarget); err != nil {
 		return nil, nil, err
 	}
-	if source, err = openSession(ctx, "source", from, sessionOptions{noTouch: noTouch}); err != nil {
+	if source, err = openSession(ctx, "source", from, ofSource); err != nil {
 		target.close()
 		return nil, nil, fmt.Errorf("%w; without the source it cannot be proved that the target is another server", err)
 	}
@@ -60,63 +80,4 @@ func openPair(ctx context.Context, from, to *Endpoint, targetRunID string, noTou
 		return nil, nil, err
 	}
 	return source, target, nil
-}
-
-// canary is a key that a plan plants on the server it verified to be the target. Its name is unique and its value ties it to the plan and
-// to the server process: where it is missing or different, something else answers, or the data was replaced.
-type canary struct {
-	db         int
-	key, value string
-	valid      time.Duration
-}
-
-func newCanary(db int, target identity, valid time.Duration) canary {
-	var id [16]byte
-	rand.Read(id[:]) // never fails (crypto/rand)
-	name := hex.EncodeToString(id[:])
-	rand.Read(id[:])
-	return canary{db: db, key: canaryPrefix + name, value: fmt.Sprintf("prune plan for run_id %s, %x", target.runID, id), valid: valid}
-}
-
-// plant writes the canary and proves that it does not show on the source: the last word on whether these are two stores.
-func (c canary) plant(ctx context.Context, source, target *session) error {
-	err := target.db(c.db).SetArgs(ctx, c.key, c.value, redis.SetArgs{Mode: "NX", TTL: c.valid}).Err()
-	if err != nil {
-		return target.fail("plant the canary "+c.key, err)
-	}
-	if err := c.check(ctx, source, target); err != nil {
-		return errors.Join(err, c.remove(ctx, target))
-	}
-	return nil
-}
-
-// check refuses unless the canary is on the target, unchanged, and not on the source.
-func (c canary) check(ctx context.Context, source, target *session) error {
-	value, err := target.db(c.db).Get(ctx, c.key).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return refuse("the canary %s that the plan planted is missing in db %d of the target %s: its data was replaced or flushed, or the plan is older than %s; make a new plan", c.key, c.db, target.addr, c.valid)
-	case err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE"):
-		return refuse("the canary %s in db %d of the target %s is not the string that the plan wrote: it was tampered with; make a new plan", c.key, c.db, target.addr)
-	case err != nil:
-		return target.fail("read the canary "+c.key, err)
-	case value != c.value:
-		return refuse("the canary %s in db %d of the target %s does not hold what the plan wrote: it was tampered with; make a new plan", c.key, c.db, target.addr)
-	}
-	n, err := source.db(c.db).Exists(ctx, c.key).Result()
-	if err != nil {
-		return source.fail("look that the canary is not on the source", err)
-	}
-	if n != 0 {
-		return refuse("the canary %s that was planted on the target %s shows on the source %s too: they are one store; give the new store as the target", c.key, target.addr, source.addr)
-	}
-	return nil
-}
-
-func (c canary) remove(ctx context.Context, target *session) error {
-	err := target.db(c.db).Unlink(ctx, c.key).Err()
-	if err != nil {
-		return target.fail(fmt.Sprintf("remove the canary %s (it expires by itself within %s)", c.key, c.valid), err)
-	}
-	return nil
 }

@@ -15,14 +15,17 @@ import (
 	"github.com/tashikame-go/tashikame/internal/servers"
 )
 
+// besideTests are the options of those whose own clients are connected to the target.
+var besideTests = PruneOptions{AllowClients: true}
+
 // refusedBy requires that both jobs that write refuse a pair of endpoints, with an error that says the same.
 func refusedBy(t *testing.T, source, target *Endpoint, says string) {
 	t.Helper()
-	p, err := PlanPrune(t.Context(), source, target, sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), source, target, sessions, besideTests)
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, says)
 	require.Nil(t, p)
-	_, err = Copy(t.Context(), Move{source, target, sessions}, CopyOptions{})
+	_, err = Copy(t.Context(), Move{From: source, To: target, Keys: sessions}, CopyOptions{})
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, says)
 }
@@ -67,6 +70,7 @@ func replicate(t *testing.T, replica, master *servers.RedisServer) {
 }
 
 func TestReplicationGroupIsRefused(t *testing.T) {
+	t.Parallel()
 	master, replica := ownPair(t)
 	fillMixed(t, master, 600)
 	replicate(t, replica, master)
@@ -87,12 +91,12 @@ func TestReplicationGroupIsRefused(t *testing.T) {
 
 	// Detached for good, it is a store of its own: the way in which some make the new store.
 	require.NoError(t, replica.Client.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
-	p, err := PlanPrune(t.Context(), all(master), all(replica), sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(master), all(replica), sessions, besideTests)
 	require.NoError(t, err)
 	require.NoError(t, p.Discard(t.Context()))
 
 	// A plan, and then the target becomes the source's replica or master.
-	p, err = PlanPrune(t.Context(), all(master), all(replica), sessions, PruneOptions{})
+	p, err = PlanPrune(t.Context(), all(master), all(replica), sessions, besideTests)
 	require.NoError(t, err)
 	replicate(t, master, replica)
 	_, err = p.Apply(t.Context(), p.Confirmation())
@@ -100,7 +104,11 @@ func TestReplicationGroupIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "one replication group")
 	require.NoError(t, master.Client.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
 	require.NoError(t, p.Discard(t.Context()))
-	master.Client.Del(t.Context(), p.canary.key)
+	for _, c := range p.canaries {
+		client(t, master, c.db).Del(t.Context(), c.key)
+	}
+	// Now the source is what was made from the target: the original must not be pruned.
+	refusedBy(t, all(master), all(replica), "the target is the original")
 }
 
 // The canary is the last word: two servers that claim to be different, and are one.
@@ -114,9 +122,12 @@ func TestACanaryThatShowsOnTheSourceIsRefused(t *testing.T) {
 	target, err := openSession(t.Context(), "target", all(one), sessionOptions{})
 	require.NoError(t, err)
 	defer target.close()
-	source.id.runID, source.id.replID = "something else entirely", "and of no group"
+	source.nodes[0].id.runID, source.nodes[0].id.replID = "something else entirely", "and of no group"
+	source.known = map[string]bool{"something else entirely": true}
 	require.NoError(t, checkApart(source, target), "by their own words they are two")
-	err = newCanary(0, target.id, time.Hour).plant(t.Context(), source, target)
+	planted, err := newCanaries(t.Context(), target, "plan", time.Hour, "UNLINK")
+	require.NoError(t, err)
+	err = planted.plant(t.Context(), source, target)
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "shows on the source")
 }
@@ -124,6 +135,7 @@ func TestACanaryThatShowsOnTheSourceIsRefused(t *testing.T) {
 // scene is a source, a copy of it, and a plan to prune the copy.
 func scene(t *testing.T, opt PruneOptions) (source, target *servers.RedisServer, p *PrunePlan) {
 	t.Helper()
+	opt.AllowClients = true
 	source, target = ownPair(t)
 	fillMixed(t, source, 1200)
 	copied(t, source, target)
@@ -151,21 +163,21 @@ func TestApplyRefuses(t *testing.T) {
 		refused(p, wrong, fmt.Sprintf("must be %q", p.Confirmation()))
 	}
 
-	canary := target.Client.Dump(ctx, p.canary.key).Val()
+	canary := target.Client.Dump(ctx, p.canaries[0].key).Val()
 	restore := func() {
-		require.NoError(t, target.Client.RestoreReplace(ctx, p.canary.key, time.Hour, canary).Err())
+		require.NoError(t, target.Client.RestoreReplace(ctx, p.canaries[0].key, time.Hour, canary).Err())
 	}
-	require.NoError(t, target.Client.Del(ctx, p.canary.key).Err())
+	require.NoError(t, target.Client.Del(ctx, p.canaries[0].key).Err())
 	refused(p, p.Confirmation(), "is missing in db 0")
-	require.NoError(t, target.Client.Set(ctx, p.canary.key, "forged", 0).Err())
+	require.NoError(t, target.Client.Set(ctx, p.canaries[0].key, "forged", 0).Err())
 	refused(p, p.Confirmation(), "tampered with")
-	target.Client.Del(ctx, p.canary.key)
-	require.NoError(t, target.Client.RPush(ctx, p.canary.key, "forged").Err())
+	target.Client.Del(ctx, p.canaries[0].key)
+	require.NoError(t, target.Client.RPush(ctx, p.canaries[0].key, "forged").Err())
 	refused(p, p.Confirmation(), "is not the string that the plan wrote")
 	restore()
-	require.NoError(t, source.Client.Set(ctx, p.canary.key, 1, 0).Err())
+	require.NoError(t, source.Client.Set(ctx, p.canaries[0].key, 1, 0).Err())
 	refused(p, p.Confirmation(), "shows on the source")
-	require.NoError(t, source.Client.Del(ctx, p.canary.key).Err())
+	require.NoError(t, source.Client.Del(ctx, p.canaries[0].key).Err())
 
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
@@ -214,7 +226,7 @@ func TestApplyRefusesARestartedOrReplacedTarget(t *testing.T) {
 	fillMixed(t, source, 600)
 	copied(t, source, restarted)
 	copied(t, source, other)
-	p, err := PlanPrune(t.Context(), all(source), all(restarted), sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(source), all(restarted), sessions, besideTests)
 	require.NoError(t, err)
 	require.NoError(t, restarted.Kill())
 	_, err = p.Apply(t.Context(), p.Confirmation())
@@ -232,7 +244,7 @@ func TestApplyRefusesARestartedOrReplacedTarget(t *testing.T) {
 	moving := &Endpoint{AllDBs: true, Options: &redis.Options{Addr: "store:6379", Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", to.Load().(string))
 	}}}
-	p, err = PlanPrune(t.Context(), all(source), moving, sessions, PruneOptions{})
+	p, err = PlanPrune(t.Context(), all(source), moving, sessions, besideTests)
 	require.NoError(t, err)
 	for _, elsewhere := range []string{restarted.Addr, source.Addr} {
 		to.Store(elsewhere)
@@ -256,7 +268,7 @@ func TestAConnectionToAnotherServerIsNotUsed(t *testing.T) {
 	moving := &Endpoint{AllDBs: true, Options: &redis.Options{Addr: "store:6379", Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", to.Load().(string))
 	}}}
-	p, err := PlanPrune(t.Context(), all(source), moving, sessions, PruneOptions{ScanCount: 100, Batch: 50, Progress: func(p Progress) {
+	p, err := PlanPrune(t.Context(), all(source), moving, sessions, PruneOptions{AllowClients: true, ScanCount: 100, Batch: 50, Progress: func(p Progress) {
 		if p.Job == "prune" && p.DB == 1 {
 			to.Store(bystander.Addr)
 			target.Client.Do(context.Background(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -272,17 +284,18 @@ func TestAConnectionToAnotherServerIsNotUsed(t *testing.T) {
 	r, err = p.Apply(t.Context(), p.Confirmation())
 	require.NoError(t, err)
 	require.True(t, r.Complete)
-	verified(t, Move{all(source), all(target), sessions})
+	verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 }
 
 func TestServerKilledInTheMiddle(t *testing.T) {
+	t.Parallel()
 	source := own(t)
 	fillMixed(t, source, 6000)
 	unchanged(t, source)
 	for name, job := range map[string]func(target *servers.RedisServer, midway func()) (Result, error){
 		"prune": func(target *servers.RedisServer, midway func()) (Result, error) {
 			copied(t, source, target)
-			p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{ScanCount: 100, Batch: 50, Progress: func(p Progress) {
+			p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{AllowClients: true, ScanCount: 100, Batch: 50, Progress: func(p Progress) {
 				if p.Job == "prune" && p.DB == 1 {
 					midway()
 				}
@@ -291,7 +304,7 @@ func TestServerKilledInTheMiddle(t *testing.T) {
 			return p.Apply(t.Context(), p.Confirmation())
 		},
 		"copy": func(target *servers.RedisServer, midway func()) (Result, error) {
-			return Copy(t.Context(), Move{all(source), all(target), everything}, CopyOptions{ScanCount: 100, Batch: 50, Progress: func(p Progress) {
+			return Copy(t.Context(), Move{From: all(source), To: all(target), Keys: everything}, CopyOptions{MaxWait: time.Second, ScanCount: 100, Batch: 50, Progress: func(p Progress) {
 				if p.DB == 1 {
 					midway()
 				}
@@ -321,7 +334,7 @@ func TestSourceThatDoesNotAnswerProvesNothing(t *testing.T) {
 	_, err := p.Apply(t.Context(), p.Confirmation())
 	require.ErrorContains(t, err, "source "+source.Addr)
 	require.ErrorContains(t, err, "cannot be proved that the target is another server")
-	_, err = PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	_, err = PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.ErrorContains(t, err, "cannot be proved that the target is another server")
 }
 
@@ -337,18 +350,18 @@ func TestSelectorThatKeepsNothing(t *testing.T) {
 		"never closed":    {Include: []string{"session:[0-9"}},
 		"no ID":           {Match: func(string) bool { return true }},
 	} {
-		_, err := PlanPrune(t.Context(), all(source), all(target), keep, PruneOptions{})
+		_, err := PlanPrune(t.Context(), all(source), all(target), keep, besideTests)
 		require.ErrorContains(t, err, says)
 		if says == "keeps nothing" {
 			require.ErrorIs(t, err, ErrRefused)
 			require.ErrorContains(t, err, "all 300 keys of dbs 0, 1, 3 would be deleted")
 			continue
 		}
-		_, err = Copy(t.Context(), Move{all(source), all(target), keep}, CopyOptions{})
+		_, err = Copy(t.Context(), Move{From: all(source), To: all(target), Keys: keep}, CopyOptions{})
 		require.ErrorContains(t, err, says)
-		_, err = Verify(t.Context(), Move{all(source), all(target), keep}, VerifyOptions{})
+		_, err = Verify(t.Context(), Move{From: all(source), To: all(target), Keys: keep}, VerifyOptions{})
 		require.ErrorContains(t, err, says)
 	}
-	_, err := PlanPrune(t.Context(), all(source), all(own(t)), sessions, PruneOptions{})
+	_, err := PlanPrune(t.Context(), all(source), all(own(t)), sessions, besideTests)
 	require.ErrorContains(t, err, "holds no keys at all")
 }

@@ -2,8 +2,10 @@ package redismigrate
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -13,17 +15,33 @@ import (
 type PruneOptions struct {
 	// ScanCount is the COUNT given to SCAN. Default 5,000. Smaller values hold up the server's other clients for less time per call.
 	ScanCount int
-	// Batch is how many keys one UNLINK names. Default 1,000: measured fastest, and about 2 ms of the server's time each.
+	// Batch is how many keys one UNLINK names, or in a cluster how many keys one round trip to a master deletes. Default 1,000: measured
+	// fastest, and about 2 ms of the server's time each.
 	Batch int
-	// Workers is how many connections delete at the same time, while another one scans. Default 2.
+	// Workers is how many connections delete at the same time on each master, while another one scans. Default 2.
 	Workers int
 	// MaxPasses bounds how often Apply goes over the keys until a pass finds nothing to delete. Default 10.
 	MaxPasses int
 	// MaxExtra is how many keys more than planned Apply may delete before it stops. Default 1,000 plus 1 % of the planned number. More
 	// means that somebody fills the target with keys that nobody confirmed. Negative means none.
 	MaxExtra int64
-	// Valid is how long the plan may be applied; its canary expires then. Default 24 hours.
+	// Valid is how long the plan may be applied; its canaries expire then. Default 24 hours.
 	Valid time.Duration
+	// AllowClients lets Apply go on while others are connected to the target. By default that is refused, with their addresses and
+	// names: a store that is in use is not a fresh copy. It is refused too where the server does not say who is connected (CLIENT LIST).
+	// Replicas do not count.
+	AllowClients bool
+	// Settle is how long Apply waits for a cluster whose slots are being moved, or where a replica takes over. Default 30 seconds.
+	Settle time.Duration
+	// Throttle makes Apply slow down when the target suffers. The zero value does not.
+	Throttle Throttle
+	// Manifest, if set, takes what the plan keeps, one line of JSON for each key with its type, its expiry and a digest of its value, so
+	// that VerifyManifest can prove later that nothing else was touched, whatever the source has become by then. It costs one more scan
+	// and reads every kept value once (DUMP): about as long as a copy without its writing half. Memory stays bounded; the file has some
+	// 120 bytes a key.
+	Manifest io.Writer
+	// ManifestKeysOnly leaves the values out of the manifest: it is cheaper, and proves less.
+	ManifestKeysOnly bool
 	// Progress, if set, is told of each batch that was scanned. It is never called twice at the same time, and must be quick.
 	Progress func(Progress)
 }
@@ -33,32 +51,59 @@ func (o PruneOptions) withDefaults() PruneOptions {
 	o.Workers = min(orDefault(o.Workers, 2), poolSize/2)
 	o.MaxPasses = orDefault(o.MaxPasses, 10)
 	o.Valid = orDefault(o.Valid, 24*time.Hour)
+	o.Settle = orDefault(o.Settle, 30*time.Second)
 	return o
 }
 
-// DBCount says what a plan found in one db of the target.
-type DBCount struct {
-	DB     int   `json:"db"`
-	Keep   int64 `json:"keep"`
-	Delete int64 `json:"delete"`
+func (o PruneOptions) report(p Progress) {
+	if o.Progress != nil {
+		o.Progress(p)
+	}
 }
 
-// PrunePlan is what PlanPrune found and Apply does. Only PlanPrune makes a usable one: the zero value refuses to be applied.
+// lastProgress is said again while a throttle holds a prune up, since then there is no other.
+type lastProgress struct {
+	mu   sync.Mutex
+	last Progress
+}
+
+func (l *lastProgress) report(o PruneOptions, p Progress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = p
+	o.report(p)
+}
+
+func (l *lastProgress) again(o PruneOptions, held string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last.Held = held; held != "" {
+		o.report(l.last)
+	}
+}
+
+// PrunePlan is what PlanPrune found and Apply does. Only PlanPrune and LoadPrunePlan make a usable one: the zero value refuses to be
+// applied.
 type PrunePlan struct {
 	source, target Endpoint
 	keep           *selection
+	patterns       Selector // as given, without its function
 	opt            PruneOptions
 	addr           string
-	targetRun      string
+	sourceRuns     []string // the processes that the plan was made with
+	targetRuns     []string // and for
+	command        string   // that deletes: UNLINK or DEL
 	dbs            []DBCount
 	outside        []DBCount
 	approximate    bool
-	canary         canary
+	scanRate       float64 // keys/s, as measured while counting
+	clients        foreignClients
+	canaries       canaries
 	made           time.Time
 	witnesses      []witness
 
 	mu      sync.Mutex // held by Apply and Discard
-	deleted int64      // by all Applies of this plan
+	deleted int64      // by all Applies of this plan in this process
 	done    bool
 	dropped bool
 }
@@ -72,12 +117,16 @@ type witness struct {
 // maxWitnesses bounds the kept keys that a plan remembers per db, to see quickly at Apply that there still is something to keep.
 const maxWitnesses = 64
 
-// PlanPrune counts, by a full scan of the target, what a prune to the keys of keep would keep and delete in each db, and plants a canary
-// key there. It deletes nothing. The source is the store that the target was restored from: it is never written to, and serves to prove
-// that the target is another store. The dbs are the target's.
+// PlanPrune counts, by a full scan of the target, what a prune to the keys of keep would keep and delete in each db, and plants canary
+// keys there: one in each db, and in a cluster one on each master. It deletes nothing. The source is the store that the target was
+// restored from: it is never written to, and serves to prove that the target is another store. The dbs are the target's.
 //
-// It refuses (ErrRefused) a target that is the source under any name, its master or a replica of it or of anything else, and a selector
-// that would keep nothing; it gives an error when source or target cannot be reached, since then nothing can be proved.
+// It refuses (ErrRefused) a target that is the source under any name, its master or a replica of it or of anything else, or what the
+// source itself was made from, and a selector that would keep nothing; it gives an error when source or target cannot be reached, since
+// then nothing can be proved. A target that was restored from the source's snapshot, or was its replica until it was detached
+// (REPLICAOF NO ONE), names the source's replication id as its former one (master_replid2); that is how a new store is made, and no
+// reason to refuse. But so does the store that took over from the source in a fail-over: give the address of the store that serves now as
+// the source.
 func PlanPrune(ctx context.Context, source, target *Endpoint, keep Selector, opt PruneOptions) (*PrunePlan, error) {
 	p, err := planPrune(ctx, source, target, keep, opt.withDefaults())
 	if err != nil {
@@ -91,7 +140,8 @@ func planPrune(ctx context.Context, source, target *Endpoint, keep Selector, opt
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := openPair(ctx, source, target, "", false)
+	name := connectionName()
+	from, to, err := openProved(ctx, source, target, sessionOptions{name: name}, sessionOptions{name: name, noTouch: opt.Manifest != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -100,18 +150,19 @@ func planPrune(ctx context.Context, source, target *Endpoint, keep Selector, opt
 	if len(to.dbs) == 0 {
 		return nil, refuse("the target %s holds no keys at all; restore the snapshot first", to.addr)
 	}
-	p := &PrunePlan{source: source.clone(), target: target.clone(), keep: sel, opt: opt, addr: to.addr, targetRun: to.id.runID, made: time.Now()}
-	p.canary = newCanary(to.dbs[0], to.id, opt.Valid)
-	// UNLINK of a key that is not there shows now whether the user may use the command at all.
-	if err := to.db(p.canary.db).Unlink(ctx, p.canary.key).Err(); err != nil {
-		return nil, to.fail("try UNLINK on a key that does not exist", err)
+	p := &PrunePlan{source: source.clone(), target: target.clone(), keep: sel, patterns: keep.patterns(), opt: opt, addr: to.addr,
+		sourceRuns: from.expected(), targetRuns: to.expected(), made: time.Now()}
+	if p.command, err = deleteCommand(ctx, to); err != nil {
+		return nil, err
 	}
+	start := time.Now()
 	for _, db := range to.dbs {
 		if err := p.count(ctx, newWalker(to, opt.ScanCount), db); err != nil {
 			return nil, err
 		}
 	}
 	total := p.Total()
+	p.scanRate = float64(total.Keep+total.Delete) / time.Since(start).Seconds()
 	if total.Keep == 0 {
 		return nil, refuse("the selector %s keeps nothing on the target %s: all %d keys of %s would be deleted; check the selector and the dbs", sel.text, to.addr, total.Delete, to.coverageText())
 	}
@@ -120,10 +171,38 @@ func planPrune(ctx context.Context, source, target *Endpoint, keep Selector, opt
 			p.outside = append(p.outside, DBCount{DB: db, Keep: to.id.keys[db]})
 		}
 	}
-	if err := p.canary.plant(ctx, from, to); err != nil {
+	if p.clients, err = clientsOf(ctx, to); err != nil {
+		return nil, err
+	}
+	if opt.Manifest != nil {
+		if err := p.writeManifest(ctx, to); err != nil {
+			return nil, err
+		}
+	}
+	if p.canaries, err = newCanaries(ctx, to, p.fingerprint(), opt.Valid, p.command); err != nil {
+		return nil, err
+	}
+	if err := p.canaries.plant(ctx, from, to); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// deleteCommand returns UNLINK, which frees memory in the background, or where the server or the user may not use it DEL. That a key
+// which does not exist is deleted shows now whether the user may use the command at all.
+func deleteCommand(ctx context.Context, to *session) (string, error) {
+	var errs []error
+	for _, command := range []string{"UNLINK", "DEL"} {
+		err := to.db(to.dbs[0]).Do(ctx, command, canaryPrefix+"probe").Err()
+		if err == nil {
+			return command, nil
+		}
+		errs = append(errs, to.fail("try "+command+" on a key that does not exist", err))
+		if !isServerError(err) {
+			break
+		}
+	}
+	return "", errors.Join(errs...)
 }
 
 // count counts one db. SCAN may show a key twice while the server resizes its table, so the sum is held against DBSIZE, and the scan
@@ -161,79 +240,18 @@ func (p *PrunePlan) count(ctx context.Context, w walker, db int) error {
 	}
 }
 
-func (o PruneOptions) report(p Progress) {
-	if o.Progress != nil {
-		o.Progress(p)
-	}
+// fingerprint is of all that a person confirms: who, what, and how many. The canaries carry it.
+func (p *PrunePlan) fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %v %v %q", p.keep.text, p.Confirmation(), p.dbs, p.sourceRuns, p.target.coverageOrNone())
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
 
-// DBs returns the counts of each db of the plan, ascending.
-func (p *PrunePlan) DBs() []DBCount { return append([]DBCount(nil), p.dbs...) }
-
-// Total returns the sum of DBs; its DB is -1.
-func (p *PrunePlan) Total() DBCount {
-	t := DBCount{DB: -1}
-	for _, c := range p.dbs {
-		t.Keep += c.Keep
-		t.Delete += c.Delete
-	}
-	return t
-}
-
-// Approximate reports that the keys changed while they were counted, so that the counts may be off by a little.
-func (p *PrunePlan) Approximate() bool { return p.approximate }
-
-// Outside returns the dbs of the target that hold keys but are not part of the plan, with all of their keys in Keep: Apply leaves them alone.
-func (p *PrunePlan) Outside() []DBCount { return append([]DBCount(nil), p.outside...) }
-
-// Confirmation is the text that Apply wants: it names the target and the counts. Print it, and have a person type it; a program that
-// passes it straight on has asked nobody.
-func (p *PrunePlan) Confirmation() string {
-	t := p.Total()
-	return fmt.Sprintf("delete %d keys and keep %d on %s (run_id %.8s)", t.Delete, t.Keep, p.addr, p.targetRun)
-}
-
-// String is the plan for a person to read, several lines.
-func (p *PrunePlan) String() string {
-	if p == nil || p.keep == nil {
-		return "an empty plan"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "prune %s to %s\n", p.addr, p.keep.text)
-	for _, c := range p.dbs {
-		fmt.Fprintf(&b, "  db %-3d keep %10d   delete %10d\n", c.DB, c.Keep, c.Delete)
-	}
-	t := p.Total()
-	fmt.Fprintf(&b, "  total  keep %10d   delete %10d\n", t.Keep, t.Delete)
-	if p.approximate {
-		b.WriteString("  the keys changed while they were counted: the counts are approximate\n")
-	}
-	for _, c := range p.outside {
-		fmt.Fprintf(&b, "  db %d holds %d keys but is not part of the plan: it is left alone\n", c.DB, c.Keep)
-	}
-	fmt.Fprintf(&b, "  to apply until %s, confirm: %s", p.made.Add(p.opt.Valid).Format("2006-01-02 15:04 MST"), p.Confirmation())
-	return b.String()
-}
-
-// Discard gives the plan up: it removes the canary from the target. The plan cannot be applied any more. Without Discard or Apply the
-// canary expires by itself (PruneOptions.Valid).
-func (p *PrunePlan) Discard(ctx context.Context) error {
-	if p == nil || p.keep == nil {
-		return errors.New("redismigrate: discard: the plan is empty; PlanPrune makes one")
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done || p.dropped {
-		return nil
-	}
-	to, err := openSession(ctx, "target", &p.target, sessionOptions{runID: p.targetRun})
+// coverageOrNone is coverage for an endpoint that may be wrong.
+func (e Endpoint) coverageOrNone() string {
+	opts, err := e.options()
 	if err != nil {
-		return fmt.Errorf("redismigrate: discard: %w", err)
+		return ""
 	}
-	defer to.close()
-	if err := p.canary.remove(ctx, to); err != nil {
-		return fmt.Errorf("redismigrate: discard: %w", err)
-	}
-	p.dropped = true
-	return nil
+	return e.coverage(opts)
 }

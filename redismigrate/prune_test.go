@@ -18,6 +18,7 @@ import (
 
 // TestPrune is what a prune does, on one pair of servers that is emptied in between.
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	onOnePair(t, map[string]func(t *testing.T, source, target *servers.RedisServer){
 		"pruneOf100000MixedKeys":                      pruneOf100000MixedKeys,
 		"pruneIsOfTheTargetsDBsOnly":                  pruneIsOfTheTargetsDBsOnly,
@@ -37,22 +38,24 @@ func pruneOf100000MixedKeys(t *testing.T, source, target *servers.RedisServer) {
 	require.NoError(t, source.Client.Set(t.Context(), elastiCacheKey, 1, 0).Err())
 	copied(t, source, target)
 	require.NoError(t, target.Client.Set(t.Context(), elastiCacheKey, 2, 0).Err())
-	verified(t, Move{all(source), all(target), everything})
+	verified(t, Move{From: all(source), To: all(target), Keys: everything})
 	sourceBefore, targetBefore := digest(t, source), digest(t, target)
 
-	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.NoError(t, err)
 	require.Equal(t, sourceBefore, digest(t, source), "a plan must not change the source")
 	require.Equal(t, []DBCount{{0, keep[0], drop[0]}, {1, keep[1], drop[1]}, {3, keep[3], drop[3]}}, p.DBs())
 	require.EqualValues(t, 100_000, p.Total().Keep+p.Total().Delete)
 	require.False(t, p.Approximate())
-	canaries, err := target.Client.Keys(t.Context(), canaryPrefix+"*").Result()
-	require.NoError(t, err)
-	require.Len(t, canaries, 1)
-	canaryValue := target.Client.Dump(t.Context(), canaries[0]).Val()
-	target.Client.Del(t.Context(), canaries[0])
-	require.Equal(t, targetBefore, digest(t, target), "a plan must change nothing but its canary")
-	require.NoError(t, target.Client.Restore(t.Context(), canaries[0], time.Hour, canaryValue).Err())
+	require.Len(t, p.canaries, len(mixedDBs))
+	for _, c := range p.canaries {
+		require.Len(t, client(t, target, c.db).Keys(t.Context(), canaryPrefix+"*").Val(), 1)
+		require.EqualValues(t, 1, client(t, target, c.db).Del(t.Context(), c.key).Val())
+	}
+	require.Equal(t, targetBefore, digest(t, target), "a plan must change nothing but its canaries")
+	for _, c := range p.canaries {
+		require.NoError(t, client(t, target, c.db).Set(t.Context(), c.key, c.value, time.Hour).Err())
+	}
 
 	r, err := p.Apply(t.Context(), p.Confirmation())
 	require.NoError(t, err)
@@ -67,7 +70,7 @@ func pruneOf100000MixedKeys(t *testing.T, source, target *servers.RedisServer) {
 	}
 	require.Equal(t, "2", target.Client.Get(t.Context(), elastiCacheKey).Val(), "a service key is never deleted")
 	require.Equal(t, sourceBefore, digest(t, source), "a prune must not change the source")
-	v := verified(t, Move{all(source), all(target), sessions})
+	v := verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 	require.Equal(t, p.Total().Keep, v.Compared)
 	require.Empty(t, target.Client.Keys(t.Context(), canaryPrefix+"*").Val(), "Apply removes the canary")
 
@@ -85,7 +88,7 @@ func b2i(b bool) int64 {
 func pruneIsOfTheTargetsDBsOnly(t *testing.T, source, target *servers.RedisServer) {
 	_, drop := fillMixed(t, source, 3000)
 	copied(t, source, target)
-	p, err := PlanPrune(t.Context(), all(source), &Endpoint{URL: target.URL, DBs: []int{1}}, sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(source), &Endpoint{URL: target.URL, DBs: []int{1}}, sessions, besideTests)
 	require.NoError(t, err)
 	require.Equal(t, []DBCount{{DB: 0, Keep: 1000}, {DB: 3, Keep: 1000}}, p.Outside())
 	require.Contains(t, p.String(), "db 3 holds 1000 keys but is not part of the plan")
@@ -94,7 +97,7 @@ func pruneIsOfTheTargetsDBsOnly(t *testing.T, source, target *servers.RedisServe
 	require.Equal(t, drop[1], r.Deleted)
 	require.EqualValues(t, 1000, client(t, target, 0).DBSize(t.Context()).Val())
 	require.EqualValues(t, 1000, client(t, target, 3).DBSize(t.Context()).Val())
-	v, err := Verify(t.Context(), Move{&Endpoint{URL: source.URL, DBs: []int{1}}, &Endpoint{URL: target.URL, DBs: []int{1}}, sessions}, VerifyOptions{})
+	v, err := Verify(t.Context(), Move{From: &Endpoint{URL: source.URL, DBs: []int{1}}, To: &Endpoint{URL: target.URL, DBs: []int{1}}, Keys: sessions}, VerifyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, Match, v.Verdict)
 	require.Len(t, v.Outside, 2, "what was not looked at is said")
@@ -107,7 +110,7 @@ func pruneStoppedMidwayIsFinishedByApplyingAgain(t *testing.T, source, target *s
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var batches atomic.Int64
-	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{ScanCount: 200, Batch: 50, Progress: func(p Progress) {
+	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{AllowClients: true, ScanCount: 200, Batch: 50, Progress: func(p Progress) {
 		if p.Job == "prune" && batches.Add(1) == 20 {
 			cancel()
 		}
@@ -122,13 +125,13 @@ func pruneStoppedMidwayIsFinishedByApplyingAgain(t *testing.T, source, target *s
 	for _, db := range mixedDBs {
 		left += client(t, target, db).DBSize(t.Context()).Val()
 	}
-	require.Equal(t, 30_000+1-first.Deleted, left, "the partial result is exact (1: the canary is still there)")
+	require.Equal(t, 30_000+3-first.Deleted, left, "the partial result is exact (3: the canaries are still there)")
 
 	second, err := p.Apply(t.Context(), p.Confirmation())
 	require.NoError(t, err)
 	require.Equal(t, p.Total().Delete, first.Deleted+second.Deleted)
 	require.Equal(t, p.Total().Keep, second.Kept)
-	verified(t, Move{all(source), all(target), sessions})
+	verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 }
 
 func pruneAgainstAWriterThatNeverStops(t *testing.T, source, target *servers.RedisServer) {
@@ -136,6 +139,7 @@ func pruneAgainstAWriterThatNeverStops(t *testing.T, source, target *servers.Red
 	copied(t, source, target)
 	write := func(opt PruneOptions, pass func(p Progress) bool, n int) (Result, error) {
 		var extra atomic.Int64
+		opt.AllowClients = true
 		opt.Progress = func(p Progress) {
 			if p.Job == "prune" && pass(p) {
 				for range n { // behind the scan's back
@@ -160,7 +164,7 @@ func pruneAgainstAWriterThatNeverStops(t *testing.T, source, target *servers.Red
 	require.ErrorContains(t, err, "more keys to delete than the plan confirmed")
 	require.False(t, r.Complete)
 	verifySessions := func() {
-		v, err := Verify(t.Context(), Move{all(source), all(target), sessions}, VerifyOptions{})
+		v, err := Verify(t.Context(), Move{From: all(source), To: all(target), Keys: sessions}, VerifyOptions{})
 		require.NoError(t, err)
 		require.Equal(t, v.ByKind[Extra], v.Total, "what is kept is untouched")
 	}
@@ -169,7 +173,7 @@ func pruneAgainstAWriterThatNeverStops(t *testing.T, source, target *servers.Red
 	r, err = write(PruneOptions{}, func(p Progress) bool { return p.DB == 3 && p.Pass == 1 }, 30)
 	require.NoError(t, err, "a writer that stops is caught up with")
 	require.Equal(t, 3, r.Passes)
-	verified(t, Move{all(source), all(target), sessions})
+	verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 }
 
 func keysThatExpireMeanwhileAreNoError(t *testing.T, source, target *servers.RedisServer) {
@@ -180,7 +184,7 @@ func keysThatExpireMeanwhileAreNoError(t *testing.T, source, target *servers.Red
 	}
 	require.NoError(t, target.Client.Set(ctx, "session:1", 1, 0).Err())
 	vanish := false
-	p, err := PlanPrune(ctx, all(source), all(target), sessions, PruneOptions{Progress: func(p Progress) {
+	p, err := PlanPrune(ctx, all(source), all(target), sessions, PruneOptions{AllowClients: true, Progress: func(p Progress) {
 		if p.Job == "prune" && p.Pass == 1 && !vanish { // the scan has shown them all; the last batch is not handed on yet
 			vanish = true
 			require.NoError(t, target.Client.Del(ctx, "old:7", "old:8").Err())
@@ -199,7 +203,7 @@ func discardRemovesTheCanary(t *testing.T, source, target *servers.RedisServer) 
 	fillMixed(t, source, 300)
 	copied(t, source, target)
 	unchanged(t, source, target)
-	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.NoError(t, err)
 	require.NoError(t, p.Discard(t.Context()))
 	require.NoError(t, p.Discard(t.Context()))
@@ -212,9 +216,9 @@ func discardRemovesTheCanary(t *testing.T, source, target *servers.RedisServer) 
 func plansDoNotDisturbEachOther(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 300)
 	copied(t, source, target)
-	first, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	first, err := PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.NoError(t, err)
-	second, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	second, err := PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.NoError(t, err)
 	require.Equal(t, first.DBs(), second.DBs())
 	require.False(t, second.Approximate())
@@ -222,13 +226,13 @@ func plansDoNotDisturbEachOther(t *testing.T, source, target *servers.RedisServe
 	require.NoError(t, err)
 	require.Equal(t, second.Total().Keep, r.Kept)
 	require.NoError(t, first.Discard(t.Context()))
-	verified(t, Move{all(source), all(target), sessions})
+	verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 }
 
 func thePlanReadsWell(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 400)
 	copied(t, source, target)
-	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, PruneOptions{})
+	p, err := PlanPrune(t.Context(), all(source), all(target), sessions, besideTests)
 	require.NoError(t, err)
 	text := p.String()
 	for _, part := range []string{target.Addr, `sessions (include ["session:*"])`, "db 3", p.Confirmation()} {
@@ -263,7 +267,7 @@ func aBatchWhoseAnswerIsLostIsNotRepeated(t *testing.T, source, target *servers.
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		return losesAnswer{conn, &armed}, err
 	}}}
-	p, err := PlanPrune(t.Context(), all(source), to, sessions, PruneOptions{Batch: 50, Workers: 1})
+	p, err := PlanPrune(t.Context(), all(source), to, sessions, PruneOptions{AllowClients: true, Batch: 50, Workers: 1})
 	require.NoError(t, err)
 	armed.Store(true)
 	first, err := p.Apply(t.Context(), p.Confirmation())
@@ -273,5 +277,5 @@ func aBatchWhoseAnswerIsLostIsNotRepeated(t *testing.T, source, target *servers.
 	require.NoError(t, err)
 	require.Zero(t, first.Gone+second.Gone)
 	require.Equal(t, p.Total().Delete-50, first.Deleted+second.Deleted, "the one batch that nobody can tell of is not claimed")
-	verified(t, Move{all(source), all(target), sessions})
+	verified(t, Move{From: all(source), To: all(target), Keys: sessions})
 }

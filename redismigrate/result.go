@@ -19,6 +19,14 @@ type Tally struct {
 	Exists int64 `json:"exists"`
 	// Differs are those of Exists whose value or expiry on the target is not that of the source.
 	Differs int64 `json:"differs"`
+	// Unclear are the keys that a copy sent and whose answer was lost with the connection; sent again, they were there with the source's
+	// value: written by the first try, or there before. Each selected key is in one of Copied, Exists, Unclear, Uncopied and Gone.
+	Unclear int64 `json:"unclear"`
+	// Bytes are the serialized values of Copied.
+	Bytes int64 `json:"bytes"`
+	// Uncopied are the keys that could not be carried to this target: a module's type that it does not read, hash fields that expire where
+	// it knows no such thing, a value that changed during each try. The copy goes on without them and ends with an error.
+	Uncopied int64 `json:"uncopied"`
 	// Gone are the keys that SCAN showed but that were no longer there when their turn came: expired meanwhile, removed by another
 	// client, or shown twice by SCAN and already handled. A few are normal.
 	Gone int64 `json:"gone"`
@@ -30,6 +38,9 @@ func (t *Tally) add(o Tally) {
 	t.Copied += o.Copied
 	t.Exists += o.Exists
 	t.Differs += o.Differs
+	t.Unclear += o.Unclear
+	t.Bytes += o.Bytes
+	t.Uncopied += o.Uncopied
 	t.Gone += o.Gone
 }
 
@@ -53,6 +64,10 @@ type Result struct {
 	Elapsed time.Duration `json:"elapsed_ns"`
 	// Existing lists up to 100 of the keys that are counted in Differs.
 	Existing []Difference `json:"existing,omitempty"`
+	// Uncopiable lists up to 100 of the keys that are counted in Uncopied, with the reason.
+	Uncopiable []Difference `json:"uncopiable,omitempty"`
+	// Notes say what a person should know besides the figures: what a copy could not carry over, or where it went on from.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // String is one line for a log: "deleted 700000, kept 300000, gone 12 in 2 passes, 2.1s".
@@ -73,6 +88,8 @@ func (r Result) String() string {
 	part("kept", r.Kept)
 	part("already there", r.Exists)
 	part("already there with another value or expiry", r.Differs)
+	part("sent twice and there", r.Unclear)
+	part("could not be copied", r.Uncopied)
 	part("gone meanwhile", r.Gone)
 	if sep == "" {
 		b.WriteString("nothing done")
@@ -98,4 +115,9 @@ type Progress struct {
 	Scanned, Total int64
 	// Done is how many keys of this pass have been handed on to be deleted, copied or compared.
 	Done int64
+	// Held says what a Throttle holds the job up for: "held to 0 keys/s: replica 10.0.0.7:6379 of 10.0.0.5:6379 is 2097152 bytes behind
+	// (limit 1048576)". Empty: nothing does.
+	Held string
+	// Bytes is, for a copy, how many bytes of serialized values the target has taken from this db.
+	Bytes int64
 }

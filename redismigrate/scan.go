@@ -1,12 +1,14 @@
 package redismigrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // defaultScanCount is the COUNT of SCAN. Beyond a few thousand the server gains little, while each call holds up its other clients
@@ -16,31 +18,58 @@ const defaultScanCount = 5000
 // walker goes over all keys of a session's dbs. It is the only code that reads cursors.
 type walker struct {
 	*session
-	count int
+	count  int
+	prefix string // the server leaves out keys that do not begin so
 }
 
 func newWalker(s *session, count int) walker {
 	return walker{session: s, count: orDefault(count, defaultScanCount)}
 }
 
+// page is what one SCAN showed. Its keys share the reply's memory, and the slice is reused.
+type page struct {
+	node *node
+	keys []string
+	next string // the cursor that goes on after this page; "0": it was the node's last
+}
+
 // walk hands every key of one db to fn, in batches, at least once each (SCAN may show a key twice), service keys left out; it returns how
-// many of those there are. Keys that are added or removed meanwhile may or may not show. The next batch is fetched while fn works on
-// one, so at most three batches are held. fn's strings share the batch's memory; the slice is reused.
+// many of those there are. Keys that are added or removed meanwhile may or may not show. The masters of a cluster are scanned side by
+// side; fn is called by one at a time. fn's strings share the batch's memory; the slice is reused.
 func (w walker) walk(ctx context.Context, db int, fn func(keys []string) error) (service int, err error) {
+	return w.pages(ctx, db, nil, func(p page) error { return fn(p.keys) })
+}
+
+// pages is walk for those who must know where they are. It begins each node at the cursor that from names for its run_id; "done" leaves
+// the node out. The next page of a node is fetched while fn works on one, so at most three pages of each are held.
+func (w walker) pages(ctx context.Context, db int, from map[string]string, fn func(page) error) (service int, err error) {
 	fetching, stop := context.WithCancel(ctx)
-	replies := make(chan string, 1)
-	var fetchErr error
+	defer stop()
+	replies := make(chan reply, len(w.nodes))
+	errs := make([]error, len(w.nodes))
+	var group sync.WaitGroup
+	for i, n := range w.nodes {
+		cursor := from[n.id.runID]
+		if cursor == scanDone {
+			continue
+		}
+		group.Go(func() {
+			if errs[i] = w.fetch(fetching, n, db, cmp.Or(cursor, "0"), replies); errs[i] != nil {
+				stop()
+			}
+		})
+	}
 	go func() {
-		defer close(replies)
-		fetchErr = w.fetch(fetching, db, replies)
+		group.Wait()
+		close(replies)
 	}()
 	serviceKeys := map[string]struct{}{} // a set, since SCAN may show them twice too
 	keys := make([]string, 0, w.count+w.count/4)
-	for reply := range replies {
+	for r := range replies {
 		if err != nil {
 			continue // drain, so that the fetching ends
 		}
-		if keys, err = parseScan(reply, keys[:0]); err == nil {
+		if keys, err = parseScan(r.raw, keys[:0]); err == nil {
 			keys = slices.DeleteFunc(keys, func(key string) bool {
 				if !isServiceKey(key) {
 					return false
@@ -48,40 +77,62 @@ func (w walker) walk(ctx context.Context, db int, fn func(keys []string) error) 
 				serviceKeys[strings.Clone(key)] = struct{}{}
 				return true
 			})
-			err = fn(keys)
+			err = fn(page{r.node, keys, r.next})
 		}
 		if err != nil {
 			stop()
 		}
 	}
-	stop()
 	if err != nil {
 		return 0, err
 	}
-	return len(serviceKeys), fetchErr
+	return len(serviceKeys), firstCause(errs)
 }
 
-// fetch sends the raw replies of a whole SCAN of one db.
-func (w walker) fetch(ctx context.Context, db int, to chan<- string) error {
-	client, cursor := w.db(db), "0"
+// scanDone stands for a cursor where a node is over.
+const scanDone = "done"
+
+// firstCause is the error that made the others be cancelled.
+func firstCause(errs []error) error {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return cmp.Or(errs...)
+}
+
+// reply is the raw reply of one SCAN.
+type reply struct {
+	node      *node
+	raw, next string
+}
+
+// fetch sends the raw replies of a SCAN of one db of one node, from a cursor to its end.
+func (w walker) fetch(ctx context.Context, n *node, db int, cursor string, to chan<- reply) error {
+	client := n.db(db)
 	for {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		// The raw reply is cut into keys later: a string per key would cost more than reading it.
-		raw, err := client.DoRaw(ctx, "SCAN", cursor, "COUNT", w.count).Result()
-		reply := string(raw)
-		if err == nil && strings.HasPrefix(reply, "-") {
-			err = serverError(strings.TrimSpace(reply[1:]))
+		args := []any{"SCAN", cursor, "COUNT", w.count}
+		if w.prefix != "" {
+			args = append(args, "MATCH", w.prefix+"*")
+		}
+		raw, err := client.DoRaw(ctx, args...).Result()
+		text := string(raw)
+		if err == nil && strings.HasPrefix(text, "-") {
+			err = serverError(strings.TrimSpace(text[1:]))
 		}
 		if err != nil {
-			return w.fail(fmt.Sprintf("SCAN db %d", db), err)
+			return n.fail(fmt.Sprintf("SCAN db %d", db), err)
 		}
-		if cursor, err = scanCursor(reply); err != nil {
-			return w.fail(fmt.Sprintf("SCAN db %d", db), err)
+		if cursor, err = scanCursor(text); err != nil {
+			return n.fail(fmt.Sprintf("SCAN db %d", db), err)
 		}
 		select {
-		case to <- reply:
+		case to <- reply{n, text, cursor}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

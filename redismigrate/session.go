@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -21,37 +22,58 @@ const (
 	poolSize       = 32
 )
 
-// session is one job's connections to one server. Every connection, before it carries a command, proves that it reaches the very
-// process (run_id) that the session was opened on: after a fail-over, a restart or a change of a name, the job stops instead of going on
-// elsewhere. A TCP connection cannot change its server later, so the proof holds for the connection's life.
+// session is one job's connections to one store: a single server, or the masters of a cluster. Every connection, before it carries a
+// command, proves that it reaches a process (run_id) that the session was opened on: after a restart or a change of a name, the job stops
+// instead of going on elsewhere. A TCP connection cannot change its server later, so the proof holds for the connection's life.
+// The replicas of a cluster are known too, so that a fail-over within it does not stop a job.
 type session struct {
-	side string // "source" or "target"
-	addr string
-	opts *redis.Options
-	id   identity // as of opening
-	dbs  []int    // the job's dbs, ascending
-	all  bool     // the endpoint means every db
+	side  string // "source" or "target"
+	addr  string // as the user gave it
+	opts  *redis.Options
+	id    identity // of the server, as of opening; in a cluster of its first master, with the keys of all masters
+	nodes []*node  // the masters, by their first slot; one for a single server
+	dbs   []int    // the job's dbs, ascending
+	all   bool     // the endpoint means every db
+
+	owners []*node  // of a cluster: the master of each slot
+	rack   laneRack // raw connections
 
 	release func() bool     // lets go of the job's context
 	life    context.Context // ends when the connections are cut
 	end     context.CancelFunc
 
 	mu      sync.Mutex
-	runID   string // what each connection must show; "" until it is known
-	clients map[int]*redis.Client
+	known   map[string]bool // run_ids of which each connection must show one; nil until they are known
+	clients map[clientID]*redis.Client
+	cluster *redis.ClusterClient // of a cluster; nil for a single server
 	conns   []net.Conn
 	ended   bool
 	noTouch bool
-	isAbs   *bool // whether PEXPIRETIME may be used; nil until known
-	blind   bool  // MEMORY USAGE is not allowed
+	name    string // by which the server's CLIENT LIST shows our connections; "": none
+	isAbs   *bool  // whether PEXPIRETIME may be used; nil until known
+	blind   bool   // MEMORY USAGE is not allowed
+}
+
+// node is one master.
+type node struct {
+	*session
+	addr string
+	id   identity
+}
+
+// clientID names a connection pool: of one db of one server.
+type clientID struct {
+	addr string
+	db   int
 }
 
 type sessionOptions struct {
-	runID   string // the server must be this process; "": whichever answers
-	noTouch bool   // reading must not make keys look used (Redis 7.2 and newer)
+	runIDs  []string // the server, or each node of the cluster, must be one of these processes; empty: whichever answers
+	noTouch bool     // reading must not make keys look used (Redis 7.2 and newer)
+	name    string   // given to each connection, where CLIENT SETNAME is allowed
 }
 
-// openSession connects, identifies the server and resolves the dbs. It refuses a cluster.
+// openSession connects, identifies the server or the nodes of the cluster, and resolves the dbs.
 func openSession(ctx context.Context, side string, e *Endpoint, o sessionOptions) (*session, error) {
 	if e == nil {
 		return nil, fmt.Errorf("%s: no endpoint is given", side)
@@ -60,7 +82,10 @@ func openSession(ctx context.Context, side string, e *Endpoint, o sessionOptions
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", side, err)
 	}
-	s := &session{side: side, addr: opts.Addr, opts: opts, runID: o.runID, noTouch: o.noTouch, all: e.AllDBs, clients: map[int]*redis.Client{}}
+	s := &session{side: side, addr: opts.Addr, opts: opts, noTouch: o.noTouch, name: o.name, all: e.AllDBs, clients: map[clientID]*redis.Client{}}
+	for _, id := range o.runIDs {
+		s.know(id)
+	}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.prepare()
 	s.release = context.AfterFunc(ctx, func() { time.AfterFunc(cancelGrace, s.cutConnections) })
@@ -78,11 +103,9 @@ func openSession(ctx context.Context, side string, e *Endpoint, o sessionOptions
 		s.dbs = slices.Clone(s.id.usedDBs)
 	}
 	slices.Sort(s.dbs)
-	for _, db := range s.dbs { // an index out of range shows now, not in the middle
-		if err := s.db(db).Ping(opening).Err(); err != nil {
-			s.close()
-			return nil, s.fail(fmt.Sprintf("select db %d", db), err)
-		}
+	if err := s.checkDBs(opening); err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
 }
@@ -136,21 +159,23 @@ func (s *session) prepare() {
 	o.WriteBufferSize = max(o.WriteBufferSize, 128<<10)
 	users := o.OnConnect
 	o.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
-		s.mu.Lock()
-		want := s.runID
-		s.mu.Unlock()
-		if want != "" {
+		if want := s.expected(); len(want) > 0 {
 			id, err := readIdentity(ctx, cn)
 			if err != nil {
 				return err
 			}
-			if id.runID != want {
+			if !slices.Contains(want, id.runID) {
 				return &replacedError{want: want, got: id.runID}
 			}
 		}
 		if s.noTouch {
 			if err := cn.Do(ctx, "CLIENT", "NO-TOUCH", "ON").Err(); err != nil && !isServerError(err) {
 				return err // a server that does not know it, or forbids it, only loses the courtesy
+			}
+		}
+		if s.name != "" {
+			if err := cn.ClientSetName(ctx, s.name).Err(); err != nil && !isServerError(err) {
+				return err // where it is forbidden, the connections go without a name
 			}
 		}
 		if users != nil {
@@ -160,38 +185,92 @@ func (s *session) prepare() {
 	}
 }
 
-// identify asks who answers; from here on every connection must reach the same process.
+// identify asks who answers; from here on every connection must reach the same process, or another node of the same cluster.
 func (s *session) identify(ctx context.Context) error {
-	id, err := readIdentity(ctx, s.db(s.opts.DB))
+	id, err := readIdentity(ctx, s.client(s.addr, s.opts.DB))
 	if err != nil {
 		return s.fail("ask INFO who it is", err)
 	}
+	if err := s.checkTold(s.addr, id); err != nil {
+		return err
+	}
 	if id.cluster {
-		return fmt.Errorf("%s %s is a node of a cluster; only single servers are supported: a node holds a part of the keys only", s.side, s.addr)
+		return s.joinCluster(ctx)
 	}
 	if id.mode != "" && id.mode != "standalone" {
-		return fmt.Errorf("%s %s runs in mode %q, not standalone; give the address of the data server itself", s.side, s.addr, id.mode)
-	}
-	if len(id.runID) < 8 || strings.Trim(id.runID, "0") == "" {
-		return fmt.Errorf("%s %s does not tell its run_id (INFO server says %q), so it cannot be told from another server", s.side, s.addr, id.runID)
+		return fmt.Errorf("%s %s runs in mode %q, not standalone or cluster; give the address of the data server itself", s.side, s.addr, id.mode)
 	}
 	s.id = id
-	s.mu.Lock()
-	s.runID = id.runID
-	s.mu.Unlock()
+	s.nodes = []*node{{session: s, addr: s.addr, id: id}}
+	s.know(id.runID)
 	return nil
 }
 
-// db returns the client of one db.
-func (s *session) db(n int) *redis.Client {
+// checkTold refuses a server that does not tell its run_id.
+func (s *session) checkTold(addr string, id identity) error {
+	if len(id.runID) < 8 || strings.Trim(id.runID, "0") == "" {
+		return fmt.Errorf("%s %s does not tell its run_id (INFO server says %q), so it cannot be told from another server", s.side, addr, id.runID)
+	}
+	return nil
+}
+
+// know adds a process to those that connections may reach.
+func (s *session) know(runID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.clients[n]
+	if s.known == nil {
+		s.known = map[string]bool{}
+	}
+	s.known[runID] = true
+}
+
+// expected are the processes that connections may reach, sorted; none until the first is known.
+func (s *session) expected() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.known))
+}
+
+// checkDBs selects each db of the job: an index out of range shows now, not in the middle.
+func (s *session) checkDBs(ctx context.Context) error {
+	for _, db := range s.dbs {
+		if s.cluster != nil && db != 0 {
+			return fmt.Errorf("%s %s is a cluster, which has db 0 only, but the job names db %d; map it to db 0 (Move.DBMap)", s.side, s.addr, db)
+		}
+		for _, n := range s.nodes {
+			if err := n.db(db).Ping(ctx).Err(); err != nil {
+				return s.fail(fmt.Sprintf("select db %d", db), err)
+			}
+		}
+	}
+	return nil
+}
+
+// db returns the client of one db. In a cluster it routes by key; a command without a key goes to the first master, or to each with nodes.
+func (s *session) db(n int) redis.UniversalClient {
+	if s.cluster != nil {
+		return s.cluster
+	}
+	return s.client(s.addr, n)
+}
+
+// keyless returns the client for commands that name no key, of the first master.
+func (s *session) keyless(db int) *redis.Client { return s.nodes[0].db(db) }
+
+// db returns the client of one db of this master alone.
+func (n *node) db(db int) *redis.Client { return n.client(n.addr, db) }
+
+// client returns the pool of connections to one db of one server.
+func (s *session) client(addr string, db int) *redis.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := clientID{addr, db}
+	c := s.clients[id]
 	if c == nil {
 		o := *s.opts
-		o.DB = n
+		o.Addr, o.DB = addr, db
 		c = redis.NewClient(&o)
-		s.clients[n] = c
+		s.clients[id] = c
 	}
 	return c
 }
@@ -209,10 +288,14 @@ func (s *session) cutConnections() {
 
 func (s *session) close() {
 	s.release()
+	s.rack.close()
 	s.mu.Lock()
 	clients := s.clients
-	s.clients = map[int]*redis.Client{}
+	s.clients = map[clientID]*redis.Client{}
 	s.mu.Unlock()
+	if s.cluster != nil {
+		s.cluster.Close()
+	}
 	for _, c := range clients {
 		c.Close()
 	}
@@ -227,91 +310,56 @@ func (s *session) absoluteExpiry(ctx context.Context) (bool, error) {
 	if known != nil {
 		return *known, nil
 	}
-	err := s.db(s.opts.DB).Do(ctx, "PEXPIRETIME", canaryPrefix+"probe").Err()
-	if err != nil && !isServerError(err) {
-		return false, s.fail("probe PEXPIRETIME", err)
+	yes := true
+	for _, n := range s.nodes {
+		err := n.db(s.opts.DB).Do(ctx, "PEXPIRETIME", canaryPrefix+"probe").Err()
+		if err != nil && !isServerError(err) {
+			return false, s.fail("probe PEXPIRETIME", err)
+		}
+		yes = yes && (err == nil || strings.HasPrefix(err.Error(), "MOVED ")) // another node's key: the command is allowed
 	}
-	yes := err == nil
 	s.mu.Lock()
 	s.isAbs = &yes
 	s.mu.Unlock()
 	return yes, nil
 }
 
-// identity is what INFO says about who a server is.
-type identity struct {
-	runID, version, mode, role string
-	replID                     string
-	masterLinkUp, cluster      bool
-	replicaOf                  string // host:port of its master, when it is a replica
-	usedDBs                    []int  // dbs that hold keys, ascending
-	keys                       map[int]int64
-}
-
-type infoer interface {
-	Info(ctx context.Context, sections ...string) *redis.StringCmd
-}
-
-func readIdentity(ctx context.Context, c infoer) (identity, error) {
-	text, err := c.Info(ctx).Result()
-	if err != nil {
-		return identity{}, err
-	}
-	return parseIdentity(text), nil
-}
-
-func parseIdentity(text string) identity {
-	field := map[string]string{}
-	id := identity{keys: map[int]int64{}}
-	for line := range strings.SplitSeq(text, "\n") {
-		name, value, ok := strings.Cut(strings.TrimRight(line, "\r"), ":")
-		if !ok {
-			continue
-		}
-		field[name] = value
-		var db int
-		var keys int64
-		if n, _ := fmt.Sscanf(name, "db%d", &db); n == 1 && fmt.Sprint("db", db) == name {
-			if n, _ := fmt.Sscanf(value, "keys=%d", &keys); n == 1 && keys > 0 {
-				id.usedDBs = append(id.usedDBs, db)
-				id.keys[db] = keys
-			}
-		}
-	}
-	slices.Sort(id.usedDBs)
-	id.runID, id.version, id.role = field["run_id"], field["redis_version"], field["role"]
-	id.mode = field["redis_mode"]
-	if id.mode == "" {
-		id.mode = field["server_mode"]
-	}
-	id.replID = field["master_replid"]
-	id.cluster = id.mode == "cluster" || field["cluster_enabled"] == "1"
-	id.masterLinkUp = field["master_link_status"] == "up"
-	if host := field["master_host"]; host != "" {
-		id.replicaOf = net.JoinHostPort(host, field["master_port"])
-	}
-	return id
-}
-
 // replacedError says that another process answers than the one the job began with.
-type replacedError struct{ want, got string }
+type replacedError struct {
+	want []string
+	got  string
+}
 
 func (e *replacedError) Error() string {
-	return fmt.Sprintf("another server process answers now (run_id %.8s, before it was %.8s): it was restarted, replaced or failed over, and what was proved about it no longer holds", e.got, e.want)
+	return fmt.Sprintf("another server process answers now (run_id %.8s, before it was %s): it was restarted, replaced or failed over, and what was proved about it no longer holds", e.got, shortIDs(e.want))
+}
+
+// shortIDs shows run_ids by their first eight digits.
+func shortIDs(ids []string) string {
+	short := make([]string, len(ids))
+	for i, id := range ids {
+		short[i] = fmt.Sprintf("%.8s", id)
+	}
+	return strings.Join(short, ", ")
 }
 
 // fail wraps an error of a server with what was being done, which side it was, and the way out.
-func (s *session) fail(doing string, err error) error {
+func (s *session) fail(doing string, err error) error { return failAt(s.side, s.addr, doing, err) }
+
+// fail names the node instead of the cluster.
+func (n *node) fail(doing string, err error) error { return failAt(n.side, n.addr, doing, err) }
+
+func failAt(side, addr, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%s %s: %s: %w", s.side, s.addr, doing, context.Canceled)
+		return fmt.Errorf("%s %s: %s: %w", side, addr, doing, context.Canceled)
 	}
 	if way := wayOut(err); way != "" {
-		return fmt.Errorf("%s %s: %s: %w (%s)", s.side, s.addr, doing, err, way)
+		return fmt.Errorf("%s %s: %s: %w (%s)", side, addr, doing, err, way)
 	}
-	return fmt.Errorf("%s %s: %s: %w", s.side, s.addr, doing, err)
+	return fmt.Errorf("%s %s: %s: %w", side, addr, doing, err)
 }
 
 // wayOut says what a person does about an error.
@@ -335,6 +383,8 @@ func wayOut(err error) string {
 		return "the server's maxmemory is reached; give it more memory, then run the job again"
 	case has("MISCONF"):
 		return "the server cannot save its snapshot and refuses writes; see its log"
+	case has("CLUSTERDOWN"):
+		return "the cluster does not serve all of its slots; repair it (CLUSTER INFO, CLUSTER NODES), then start again"
 	case has("LOADING"):
 		return "the server is still loading its data; wait and start again"
 	case has("DB index is out of range"):
@@ -356,18 +406,17 @@ func isServerError(err error) bool {
 // covers reports whether a db is part of the job.
 func (s *session) covers(db int) bool { return s.all || slices.Contains(s.dbs, db) }
 
-func (s *session) coverageText() string {
-	if len(s.dbs) == 1 {
-		return fmt.Sprintf("db %d", s.dbs[0])
-	}
-	return "dbs " + joinInts(s.dbs)
-}
+func (s *session) coverageText() string { return dbsInWords(s.dbs) }
 
 // ownSize is how many keys a db holds, without the service keys that a walk has just counted.
 func (s *session) ownSize(ctx context.Context, db, service int) (int64, error) {
-	n, err := s.db(db).DBSize(ctx).Result()
-	if err != nil {
-		return 0, s.fail(fmt.Sprintf("DBSIZE of db %d", db), err)
+	var sum int64
+	for _, n := range s.nodes {
+		size, err := n.db(db).DBSize(ctx).Result()
+		if err != nil {
+			return 0, n.fail(fmt.Sprintf("DBSIZE of db %d", db), err)
+		}
+		sum += size
 	}
-	return n - int64(service), nil
+	return sum - int64(service), nil
 }

@@ -15,16 +15,38 @@ type group struct {
 	bytes int64
 }
 
-// blindGroup is how many values are fetched at once where the server does not tell their sizes.
-const blindGroup = 16
+// isBlind reports whether the server does not tell the sizes of its values.
+func (s *session) isBlind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.blind
+}
+
+func (s *session) setBlind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blind = true
+}
+
+// canWeigh reports whether MEMORY USAGE is allowed on every node.
+func (s *session) canWeigh(ctx context.Context) (bool, error) {
+	for _, n := range s.nodes {
+		err := n.db(s.opts.DB).MemoryUsage(ctx, canaryPrefix+"probe").Err()
+		switch {
+		case err == nil, errors.Is(err, redis.Nil), slotMoved(err):
+		case isServerError(err):
+			return false, nil
+		default:
+			return false, n.fail("probe MEMORY USAGE", err)
+		}
+	}
+	return true, nil
+}
 
 // weigh cuts keys into groups of at most limit bytes, a larger single value being a group of its own. Where MEMORY USAGE is not allowed,
 // groups are small and each counts as full.
 func (s *session) weigh(ctx context.Context, db int, keys []string, limit int64) ([]group, error) {
-	s.mu.Lock()
-	blind := s.blind
-	s.mu.Unlock()
-	if !blind {
+	if !s.isBlind() {
 		pipe := s.db(db).Pipeline()
 		sizes := make([]*redis.IntCmd, len(keys))
 		for i, key := range keys {
@@ -37,9 +59,7 @@ func (s *session) weigh(ctx context.Context, db int, keys []string, limit int64)
 		case !isServerError(err):
 			return nil, s.fail("MEMORY USAGE", err)
 		}
-		s.mu.Lock()
-		s.blind = true
-		s.mu.Unlock()
+		s.setBlind()
 	}
 	var groups []group
 	for len(keys) > 0 {
@@ -176,10 +196,10 @@ func (s *session) look(ctx context.Context, db int, key string) (looked, error) 
 // clocks reads both servers' clocks, and how long that took: by so much their difference may be wrong.
 func clocks(ctx context.Context, source, target *session) (a, b time.Time, took time.Duration, err error) {
 	start := time.Now()
-	if a, err = source.db(source.opts.DB).Time(ctx).Result(); err != nil {
+	if a, err = source.keyless(source.opts.DB).Time(ctx).Result(); err != nil {
 		return a, b, 0, source.fail("TIME", err)
 	}
-	if b, err = target.db(target.opts.DB).Time(ctx).Result(); err != nil {
+	if b, err = target.keyless(target.opts.DB).Time(ctx).Result(); err != nil {
 		return a, b, 0, target.fail("TIME", err)
 	}
 	return a, b, time.Since(start), nil

@@ -17,6 +17,9 @@ const (
 	Match
 	// Mismatch means at least one difference was found.
 	Mismatch
+	// SampleMatch means what Match does, but type, value and expiry were compared for a sample of the keys only, as VerifyOptions.Sample
+	// asked: Verification.Bound says how many of the others may differ.
+	SampleMatch
 )
 
 func (v Verdict) String() string {
@@ -25,6 +28,8 @@ func (v Verdict) String() string {
 		return "match"
 	case Mismatch:
 		return "mismatch"
+	case SampleMatch:
+		return "sample match"
 	}
 	return "unknown"
 }
@@ -37,17 +42,19 @@ type Kind string
 
 // The kinds of differences.
 const (
-	Missing   Kind = "missing" // selected and on the source, not on the target
-	Extra     Kind = "extra"   // on the target, but not selected or not on the source
-	TypeDiff  Kind = "type"    // of different types
-	ValueDiff Kind = "value"   // of one type, with different values
-	TTLDiff   Kind = "ttl"     // of different expiry
+	Missing   Kind = "missing"   // selected and on the source, not on the target
+	Extra     Kind = "extra"     // on the target, but not selected or not on the source
+	TypeDiff  Kind = "type"      // of different types
+	ValueDiff Kind = "value"     // of one type, with different values
+	TTLDiff   Kind = "ttl"       // of different expiry
+	Collision Kind = "collision" // on the source in two dbs that go to one of the target
 )
 
 // Difference is one key that differs. It shows no values, which may be secret.
 type Difference struct {
 	Kind Kind
-	DB   int
+	// DB is the source's; of Extra and Collision it is the target's.
+	DB int
 	// Key is the key's bytes; in JSON it is "key", or "key_base64" where it is no valid UTF-8.
 	Key string
 	// Detail says where: `hash field "user"`, `expires 1500 ms later on the target`.
@@ -79,7 +86,9 @@ type Verification struct {
 	Verdict Verdict `json:"verdict"`
 	// Reason says why the verdict is Unknown.
 	Reason string `json:"reason,omitempty"`
-	// Compared are the selected keys of the source that were compared with the target.
+	// Selected are the selected keys that SCAN showed on the source.
+	Selected int64 `json:"selected"`
+	// Compared are those of them whose type, value and expiry were compared with the target's.
 	Compared int64 `json:"compared"`
 	// Scanned are the keys of the target that were looked at in the other direction.
 	Scanned int64 `json:"scanned"`
@@ -93,8 +102,36 @@ type Verification struct {
 	// Differences lists the first of them (VerifyOptions.MaxListed).
 	Differences []Difference `json:"differences,omitempty"`
 	// Outside are dbs of the target that hold keys but were not part of the verification.
-	Outside []DBCount     `json:"outside,omitempty"`
+	Outside []DBCount `json:"outside,omitempty"`
+	// Bound is what the sample says of the keys that were not compared; nil when all were to be.
+	Bound   *Bound        `json:"bound,omitempty"`
 	Elapsed time.Duration `json:"elapsed_ns"`
+
+	differ int64   // keys on both sides that differ
+	sample float64 // the share of the keys that was to be compared; 0 and 1: all
+}
+
+// judge comes to the verdict of a run that was finished.
+func (v *Verification) judge() {
+	if v.sample > 0 && v.sample < 1 {
+		v.Bound = boundOf(v.Selected, v.Compared, v.differ)
+	}
+	switch {
+	case v.Total > 0:
+		v.Verdict = Mismatch
+	case v.Selected == 0:
+		v.Reason = "no key was compared: the selector matches nothing on the source"
+	case v.Uncompared > 0:
+		v.Reason = fmt.Sprintf("%d keys of module types could not be compared", v.Uncompared)
+	case v.Compared == 0 && v.Bound != nil:
+		v.Reason = fmt.Sprintf("no key was compared: the sample has none of the %d selected ones; raise Sample", v.Selected)
+	case v.Compared == 0:
+		v.Reason = fmt.Sprintf("no key was compared: all %d selected ones were gone when their turn came", v.Selected)
+	case v.Bound != nil:
+		v.Verdict = SampleMatch
+	default:
+		v.Verdict = Match
+	}
 }
 
 // String is one line for a log.
@@ -103,10 +140,13 @@ func (v *Verification) String() string {
 		return Unknown.String()
 	}
 	text := fmt.Sprintf("%s: %d keys compared, %d keys of the target scanned, %d differences", v.Verdict, v.Compared, v.Scanned, v.Total)
-	for _, kind := range []Kind{Missing, Extra, TypeDiff, ValueDiff, TTLDiff} {
+	for _, kind := range []Kind{Missing, Extra, Collision, TypeDiff, ValueDiff, TTLDiff} {
 		if n := v.ByKind[kind]; n > 0 {
 			text += fmt.Sprintf(", %s %d", kind, n)
 		}
+	}
+	if v.Bound != nil {
+		text += "; " + v.Bound.String()
 	}
 	if v.Reason != "" {
 		text += " (" + v.Reason + ")"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 // TestVerify is what a verification finds, on one pair of servers that is emptied in between.
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	onOnePair(t, map[string]func(t *testing.T, source, target *servers.RedisServer){
 		"verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse": verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse,
 		"verifyOfASplitWantsExactlyTheSelectedKeys":               verifyOfASplitWantsExactlyTheSelectedKeys,
@@ -67,7 +67,7 @@ func fillTyped(t *testing.T, s *servers.RedisServer) {
 
 func verifyFindsOnePlantedDifferenceOfEachKindAndNothingElse(t *testing.T, source, target *servers.RedisServer) {
 	fillTyped(t, source)
-	m := Move{all(source), all(target), everything}
+	m := Move{From: all(source), To: all(target), Keys: everything}
 	copied(t, source, target)
 	v := verified(t, m)
 	require.EqualValues(t, 17, v.Compared)
@@ -168,7 +168,7 @@ func errFirst(results ...errer) error {
 func verifyOfASplitWantsExactlyTheSelectedKeys(t *testing.T, source, target *servers.RedisServer) {
 	fillMixed(t, source, 1200)
 	copied(t, source, target)
-	v, err := Verify(t.Context(), Move{all(source), all(target), sessions}, VerifyOptions{MaxListed: 10})
+	v, err := Verify(t.Context(), Move{From: all(source), To: all(target), Keys: sessions}, VerifyOptions{MaxListed: 10})
 	require.NoError(t, err)
 	require.Equal(t, Mismatch, v.Verdict)
 	require.EqualValues(t, 900, v.ByKind[Extra], "keys that are not selected are extra, though they are on the source")
@@ -179,13 +179,13 @@ func verifyOfASplitWantsExactlyTheSelectedKeys(t *testing.T, source, target *ser
 
 func verifySaysUnknownWhenItCannotTell(t *testing.T, source, target *servers.RedisServer) {
 	ctx := t.Context()
-	v, err := Verify(ctx, Move{all(source), all(target), sessions}, VerifyOptions{})
+	v, err := Verify(ctx, Move{From: all(source), To: all(target), Keys: sessions}, VerifyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, Unknown, v.Verdict, "two empty stores prove nothing")
 	require.Contains(t, v.Reason, "no key was compared")
 
 	require.NoError(t, source.Client.Set(ctx, "user:1", 1, 0).Err())
-	v, err = Verify(ctx, Move{all(source), all(target), sessions}, VerifyOptions{})
+	v, err = Verify(ctx, Move{From: all(source), To: all(target), Keys: sessions}, VerifyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, Unknown, v.Verdict, "a selector that matches nothing proves nothing")
 
@@ -194,7 +194,7 @@ func verifySaysUnknownWhenItCannotTell(t *testing.T, source, target *servers.Red
 	require.NoError(t, target.Client.Set(ctx, "surplus", 1, 0).Err())
 	stopping, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v, err = Verify(stopping, Move{all(source), all(target), everything}, VerifyOptions{Progress: func(p Progress) {
+	v, err = Verify(stopping, Move{From: all(source), To: all(target), Keys: everything}, VerifyOptions{Progress: func(p Progress) {
 		if p.DB == 3 {
 			cancel()
 		}
@@ -207,9 +207,9 @@ func verifySaysUnknownWhenItCannotTell(t *testing.T, source, target *servers.Red
 	require.Equal(t, Unknown, Verification{}.Verdict)
 	require.Equal(t, "unknown", (*Verification)(nil).String())
 
-	_, err = Verify(ctx, Move{all(source), all(source), everything}, VerifyOptions{})
+	_, err = Verify(ctx, Move{From: all(source), To: all(source), Keys: everything}, VerifyOptions{})
 	require.ErrorIs(t, err, ErrRefused)
-	_, err = Verify(ctx, Move{all(source), &Endpoint{URL: target.URL}, everything}, VerifyOptions{})
+	_, err = Verify(ctx, Move{From: all(source), To: &Endpoint{URL: target.URL}, Keys: everything}, VerifyOptions{})
 	require.ErrorContains(t, err, "the source names all dbs but the target db 0")
 	_, err = Verify(ctx, Move{Keys: everything}, VerifyOptions{})
 	require.ErrorContains(t, err, "the move needs both From and To")
@@ -228,14 +228,14 @@ func verifyTakesNoExpiryForADifference(t *testing.T, source, target *servers.Red
 	}
 	_, err := pipe.Exec(ctx)
 	require.NoError(t, err)
-	v, err := Verify(ctx, Move{all(source), all(target), everything}, VerifyOptions{TTLTolerance: time.Minute})
+	v, err := Verify(ctx, Move{From: all(source), To: all(target), Keys: everything}, VerifyOptions{TTLTolerance: time.Minute})
 	require.NoError(t, err)
 	require.Equal(t, Match, v.Verdict, "%v", v.Differences)
 	require.EqualValues(t, 50, v.Gone)
 
 	require.Eventually(t, func() bool { return source.Client.DBSize(ctx).Val() == 1 }, 30*time.Second, 20*time.Millisecond)
 	require.NoError(t, source.Client.Set(ctx, "missing", 1, time.Hour).Err())
-	v, err = Verify(ctx, Move{all(source), all(target), everything}, VerifyOptions{})
+	v, err = Verify(ctx, Move{From: all(source), To: all(target), Keys: everything}, VerifyOptions{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, v.ByKind[Missing], "a key that does not expire yet is missing")
 }
@@ -250,9 +250,4 @@ func TestDifferencesAsJSON(t *testing.T) {
 	require.Contains(t, string(text), `{"kind":"missing","db":1,"key":"日本語\n","detail":"string"}`)
 	require.Contains(t, string(text), `{"kind":"value","db":0,"key_base64":"/wA=","detail":"byte 3"}`)
 	require.Equal(t, `value    db 0  "\xff\x00"  byte 3`, v.Differences[1].String())
-}
-
-func TestUnionOfDBs(t *testing.T) {
-	require.Equal(t, []int{0, 1, 2, 5, 9}, union([]int{0, 2, 9}, []int{0, 1, 5}))
-	require.Empty(t, slices.Concat(union(nil, nil)))
 }
