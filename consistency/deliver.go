@@ -114,7 +114,8 @@ func (p *post) failed(log *slog.Logger, what string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lost++
-	if p.first == nil {
+	// Those that waited in line may be heard before the call that made them wait: it is the one to name.
+	if p.first == nil || errors.Is(p.first, errStillOut) && !errors.Is(err, errStillOut) {
 		p.first = fmt.Errorf("consistency: notify with %s about %s: %w", p.name, what, err)
 	}
 }
