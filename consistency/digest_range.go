@@ -70,11 +70,18 @@ func (plan *digestPlan) divide(ctx context.Context, todo, inOrder chan<- *rangeT
 			err = cerr
 		}
 	}()
+	pace, err := s.stride(ctx, side.key, side.unique)
+	if err != nil {
+		return fmt.Errorf("%s: %w", plan.p.names[plan.bigger], err)
+	}
 	var after neutralKey
 	for {
-		upTo, err := s.boundary(ctx, side.key, side.unique, after, nil, plan.rangeRows)
-		if err != nil {
-			return fmt.Errorf("%s: %w", plan.p.names[plan.bigger], err)
+		upTo := pace.next(after)
+		if upTo == nil {
+			if upTo, err = s.boundary(ctx, side.key, side.unique, after, nil, plan.rangeRows); err != nil {
+				return fmt.Errorf("%s: %w", plan.p.names[plan.bigger], err)
+			}
+			pace.asked(after, upTo, plan.rangeRows)
 		}
 		task := &rangeTask{keyRange: keyRange{after, upTo}, done: make(chan struct{})}
 		for _, to := range []chan<- *rangeTask{inOrder, todo} {
