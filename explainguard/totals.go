@@ -24,6 +24,7 @@ func (w *workload) finish(g *Guard, tb testing.TB) {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
+	w.catchUp(0)
 	// Statements that still run are waited for, as their EXPLAIN holds a session; their context is the test's, which has ended.
 	ctx, cancel := context.WithTimeout(context.Background(), plannedTimeout+5*time.Second)
 	defer cancel()

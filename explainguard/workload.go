@@ -39,6 +39,7 @@ type workload struct {
 	other   map[string]int        // those that have no plan, by verb
 	outage  int                   // connection errors in a row
 	lost    error                 // the last one
+	behind  []*job                // under way, of reads that have ended
 }
 
 // maxOutage is after how many connection errors in a row nothing more is explained: each may take its full time.
@@ -57,7 +58,8 @@ type entry struct {
 	tuples map[uint64]*tuple
 	others int // calls with arguments beyond the limit
 
-	onOwn bool // explain it on the program's connection while that is in a transaction: elsewhere it could not be told
+	prompt bool // no EXPLAIN of it lags behind any more
+	onOwn  bool // explain it on the program's connection while that is in a transaction: elsewhere it could not be told
 
 	fail, pass, unclear *Report // the worst of each verdict
 	collapsed           *Report // the first that could not be judged only because there is no row for its arguments
@@ -85,6 +87,7 @@ type job struct {
 	err    error
 	filled bool // see question
 	later  bool // on the program's connection, when that is free
+	behind bool // the program need not wait for it: see mayLag
 }
 
 // begin implements observer.
@@ -93,6 +96,9 @@ func (w *workload) begin(s *Statement) {
 		return
 	}
 	text := textOf(s.Query)
+	if text.writes {
+		w.catchUp(0)
+	}
 	switch {
 	case text.parts == nil:
 		w.beginOne(s, text)
@@ -125,6 +131,41 @@ func (w *workload) beginOne(s *Statement, text *statementText) {
 		defer close(j.done)
 		w.explain(j)
 	}()
+}
+
+// mayLag reports whether the program may go on before an EXPLAIN is there: after a read of which the shape has been judged already, until
+// it sends something that may change what is read.
+func (w *workload) mayLag(j *job, s *Statement) bool {
+	return j.filled && !j.text.writes && !j.later && w.byStats == nil && !s.InTx && !w.inTx[s.Conn] && !j.entry.prompt
+}
+
+// catchUp waits until at most so many EXPLAINs lag behind.
+func (w *workload) catchUp(most int) {
+	for {
+		w.mu.Lock()
+		if len(w.behind) <= most {
+			w.mu.Unlock()
+			return
+		}
+		j := w.behind[0]
+		w.behind = w.behind[1:]
+		w.mu.Unlock()
+		<-j.done
+		w.mu.Lock()
+		w.takeBehind(j)
+		w.mu.Unlock()
+	}
+}
+
+// takeBehind takes what came late. An error may be due to what happened meanwhile: the next call is explained again, while the program waits.
+func (w *workload) takeBehind(j *job) {
+	if j.err != nil && fromServer(j.err) {
+		delete(j.entry.tuples, j.hash)
+		j.entry.others += j.tuple.calls
+		j.entry.prompt = true
+		return
+	}
+	w.take(j)
 }
 
 // isForAnother reports whether the statement belongs to a test that shares this test's pool.
@@ -179,6 +220,7 @@ func (w *workload) register(s *Statement, text *statementText, site CallSite, ha
 	j.filled = e.pass != nil || e.fail != nil
 	e.tuples[hash] = j.tuple
 	j.later = w.byStats == nil && (w.same || text.ownSession || e.onOwn && (s.InTx || w.inTx[s.Conn]))
+	j.behind = w.mayLag(j, s)
 	return j
 }
 
@@ -207,11 +249,14 @@ func (w *workload) end(s *Statement) {
 	w.mu.Lock()
 	jobs := w.jobs[s]
 	w.mu.Unlock()
+	well := s.Sent && s.Err == nil
 	for _, j := range jobs {
-		if j.done != nil {
+		if j.done != nil && !(j.behind && well) {
 			<-j.done
+			j.behind = false
 		}
 	}
+	w.catchUp(plannerSessions - 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.jobs, s)
@@ -245,6 +290,10 @@ func (w *workload) ended(j *job, s *Statement) bool {
 		e.others++
 	}
 	if j.known {
+		return false
+	}
+	if j.behind {
+		w.behind = append(w.behind, j)
 		return false
 	}
 	if !j.later && w.betterOnOwn(j, s) {

@@ -68,7 +68,7 @@ func BenchmarkGuardSuite(b *testing.B) {
 	}
 	var log string
 	bench.Benchmark{
-		Name: "guard-suite/10k", Runs: 5,
+		Name: "guard-suite/10k", Runs: 9,
 		Ours: func() error {
 			var err error
 			tb := inTest(b, func(tb *suiteT) {
