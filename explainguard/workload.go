@@ -251,7 +251,7 @@ func (w *workload) end(s *Statement) {
 	w.mu.Unlock()
 	well := s.Sent && s.Err == nil
 	for _, j := range jobs {
-		if j.done != nil && !(j.behind && well) {
+		if j.done != nil && (!j.behind || !well) {
 			<-j.done
 			j.behind = false
 		}

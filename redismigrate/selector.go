@@ -16,7 +16,7 @@ import (
 //	log:[0-9]*      a class of bytes; [^0-9] is its opposite
 //	what\?          a backslash takes the next byte literally
 //
-// Keys that the service itself keeps (ElastiCacheMasterReplicationTimestamp) and this package's canaries are never selected.
+// Keys that the service itself keeps (ElastiCacheMasterReplicationTimestamp), this package's canaries and the records of a Split are never selected.
 type Selector struct {
 	// ID names the selection in plans and results, for example "sessions". Required when Match is set: a function cannot be shown.
 	ID string
@@ -122,5 +122,5 @@ const (
 // isServiceKey reports whether a key belongs to the managed service or to this package: such keys are never selected, counted, copied,
 // compared or deleted.
 func isServiceKey(key string) bool {
-	return key == elastiCacheKey || strings.HasPrefix(key, canaryPrefix)
+	return key == elastiCacheKey || strings.HasPrefix(key, canaryPrefix) || strings.HasPrefix(key, recordPrefix)
 }

@@ -97,11 +97,12 @@ type model struct {
 	path    int8       // how far along modelPath
 	written int8       // the last number that was written
 	crashes int8       // that may still happen
+	full    int8       // how many values will not be taken by a store
 }
 
 // sabotage breaks a rule, to see that the search misses it.
 type sabotage struct {
-	arriveTwice, arriveOver, finishLate, departQuietly, runLeaving, skipHome, noGateAwayNew, noGateAwayHome, noGateHomeOld, copyAbsent, forgetNumber, helpStarts, lateRequests bool
+	arriveTwice, arriveOver, finishLate, departQuietly, runLeaving, skipHome, noGateAwayNew, noGateAwayHome, noGateHomeOld, copyAbsent, forgetNumber, helpStarts, lateRequests, returnAtOnce, returnMoved, freeOther bool
 }
 
 // modelPath is the order in which the states are gone through.
@@ -111,6 +112,7 @@ type search struct {
 	broken sabotage
 	keys   int8
 	ops    []modelOp
+	afar   bool                // commands may begin on the other side
 	seen   map[uint64]struct{} // by their hash: of ten million situations, one is taken for another once in 400,000 searches
 	seed   maphash.Seed
 	trail  []string
@@ -150,16 +152,25 @@ func (op modelOp) keys(k int8) []int8 {
 }
 
 // carryOut is what a store does with a request, atomically.
-func (s *search) carryOut(m *model, op modelOp, key int8, a ask[modelValue]) (out told[modelValue]) {
+func (s *search) carryOut(m *model, op modelOp, key int8, a ask[modelValue], absent bool) (out told[modelValue]) {
 	switch a.kind {
 	case askDirect:
 		s.run(m, op, key, a.side)
 		out.done = true
 	case askRun:
+		if a.free && s.broken.freeOther {
+			a.side = a.side.other()
+		}
 		for i, k := range op.keys(key) {
 			if _, st := m.record(a.side, k); st != here && (st != leaving || !s.broken.runLeaving) {
+				if a.free && !m.stores[a.side][k].recorded {
+					continue
+				}
 				return told[modelValue]{key: int8(i), standing: st}
 			}
+		}
+		if a.free && absent && m.value(a.side, key).n == 0 {
+			return told[modelValue]{done: true} // it did not exist at some time since the read began
 		}
 		s.run(m, op, key, a.side)
 		out.done = true
@@ -185,16 +196,40 @@ func (s *search) carryOut(m *model, op modelOp, key int8, a ask[modelValue]) (ou
 		out.over = handOver[modelValue]{seq: seq, value: m.value(a.side, k)}
 	case askArrive:
 		k := op.keys(key)[a.key]
-		seq, _ := m.record(a.side, k)
+		seq, st := m.record(a.side, k)
 		if seq >= a.over.seq && !s.broken.arriveTwice {
-			return out
+			return told[modelValue]{standing: st, refused: seq == a.over.seq && st == gone}
 		}
+		out.standing = here
 		if m.stores[a.side][k].recorded || m.value(a.side, k).n == 0 || s.broken.arriveOver {
 			m.stores[a.side][k].value = a.over.value
 		}
 		m.note(a.side, k, a.over.seq, here)
 		if s.broken.forgetNumber {
 			m.stores[a.side][k].seq = 1
+		}
+	case askRefuse:
+		k := op.keys(key)[a.key]
+		seq, st := m.record(a.side, k)
+		switch {
+		case s.broken.returnAtOnce:
+			out.refused = true
+		case seq > a.over.seq && s.broken.returnMoved:
+			out.refused = true
+		case seq >= a.over.seq:
+			return told[modelValue]{standing: st, refused: seq == a.over.seq && st == gone}
+		case !m.stores[a.side][k].recorded && m.value(a.side, k).n != 0:
+			m.note(a.side, k, a.over.seq, here) // as if it had arrived: there is a newer value
+			return told[modelValue]{standing: here}
+		default:
+			m.stores[a.side][k].value = modelValue{}
+			m.note(a.side, k, a.over.seq, gone)
+			out = told[modelValue]{standing: gone, refused: true}
+		}
+	case askReturn:
+		k := op.keys(key)[a.key]
+		if seq, st := m.record(a.side, k); st == leaving && seq == a.over.seq {
+			m.note(a.side, k, seq, here)
 		}
 	case askFinish:
 		k := op.keys(key)[a.key]
@@ -247,7 +282,7 @@ func (s *search) mayStep(m *model) bool {
 		}
 	}
 	for _, p := range m.packets { // these are waited for
-		if p.used && p.ask.kind != askArrive && p.ask.kind != askFinish && !s.broken.lateRequests {
+		if p.used && !p.ask.harmless() && !s.broken.lateRequests {
 			return false
 		}
 	}
@@ -265,6 +300,15 @@ func (s *search) mayStep(m *model) bool {
 		}
 	}
 	return true
+}
+
+// harmless: a request that does nothing once its hand-over is over, however late it comes.
+func (a ask[V]) harmless() bool {
+	switch a.kind {
+	case askArrive, askFinish, askRefuse, askReturn:
+		return true
+	}
+	return false
 }
 
 // swept says whether no key is on a side, not even one that does not exist, and none on its way.
@@ -351,23 +395,36 @@ func (s *search) explore(m model) {
 					if op == opBoth && key > 0 {
 						continue
 					}
-					do(fmt.Sprintf("process %d begins op %d on key %d in state %d", i, op, key, p.state), func(m *model) {
-						m.begin(i, op, key, newErrand[modelValue](p.state.toward(), p.state.direct(), op == opGet))
-					})
+					for _, afar := range []bool{false, true} {
+						if afar && (!s.afar || p.state.direct()) {
+							continue
+						}
+						do(fmt.Sprintf("process %d begins op %d on key %d in state %d", i, op, key, p.state), func(m *model) {
+							m.begin(i, op, key, newErrand[modelValue](p.state.toward(), p.state.direct(), op == opGet, afar))
+						})
+					}
 				}
 			}
 			continue
 		}
 		do(fmt.Sprintf("process %d: %+v", i, p.errand.next), func(m *model) {
 			p := &m.procs[i]
-			if p.errand.lazy && p.absent && m.value(p.errand.next.side, p.key).n == 0 {
-				p.busy = false
-				return
-			}
-			a := s.carryOut(m, p.op, p.key, p.errand.next)
+			a := s.carryOut(m, p.op, p.key, p.errand.next, p.absent)
 			p.errand = p.errand.step(a)
 			p.busy = p.errand.next.kind != askNothing
 		})
+		if m.full > 0 && p.errand.next.kind == askArrive && p.errand.next.over.value.n != 0 {
+			do(fmt.Sprintf("process %d: no room for %+v", i, p.errand.next), func(m *model) {
+				m.full--
+				p := &m.procs[i]
+				a := told[modelValue]{refused: true, standing: leaving}
+				if seq, st := m.record(p.errand.next.side, p.op.keys(p.key)[p.errand.next.key]); seq >= p.errand.next.over.seq {
+					a = told[modelValue]{standing: st, refused: seq == p.errand.next.over.seq && st == gone} // it does not come to that
+				}
+				p.errand = p.errand.step(a)
+				p.busy = p.errand.next.kind != askNothing
+			})
+		}
 		if m.crashes > 0 {
 			do(fmt.Sprintf("process %d dies", i), func(m *model) { m.crashes--; m.procs[i] = modelProc{dead: true} })
 			for j := range m.packets {
@@ -386,7 +443,7 @@ func (s *search) explore(m model) {
 		if p.used {
 			do(fmt.Sprintf("a late request is carried out: %+v", p.ask), func(m *model) {
 				m.packets[j] = packet{}
-				s.carryOut(m, p.op, p.key, p.ask)
+				s.carryOut(m, p.op, p.key, p.ask, p.op == opGet)
 			})
 		}
 	}
@@ -417,16 +474,26 @@ func (m *model) begin(i int, op modelOp, key int8, e errand[modelValue]) {
 	p.left--
 }
 
+// size is how much of the model is searched.
+type size struct {
+	keys                            int8
+	ops                             []modelOp
+	commands, sweeps, crashes, full int8
+	afar, none                      bool // commands may begin on the other side; the key does not exist at first
+}
+
 // look searches everything from the beginning. It returns what went wrong, and how many situations there are.
-func look(broken sabotage, keys int8, ops []modelOp, commands, sweeps, crashes int8) (string, int) {
-	s := &search{broken: broken, keys: keys, ops: ops, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
-	m := model{crashes: crashes}
+func (c size) look(broken sabotage) (string, int) {
+	s := &search{broken: broken, keys: c.keys, ops: c.ops, afar: c.afar, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
+	m := model{crashes: c.crashes, full: c.full}
 	for i := range m.procs {
-		m.procs[i].left = commands
+		m.procs[i].left = c.commands
 	}
-	m.procs[modelProcs-1].left = sweeps
-	m.stores[oldSide][0].value = modelValue{n: 1}
-	m.spec[0] = modelValue{n: 1}
+	m.procs[modelProcs-1].left = c.sweeps
+	if !c.none {
+		m.stores[oldSide][0].value = modelValue{n: 1}
+		m.spec[0] = modelValue{n: 1}
+	}
 	m.written = 1
 	s.explore(m)
 	if s.failed == "" {
@@ -440,23 +507,27 @@ var thorough = os.Getenv("TASHIKAME_SOAK") != ""
 
 func TestSoakSplitProtocolHoldsInEveryOrder(t *testing.T) {
 	t.Parallel()
-	type size struct {
-		keys                      int8
-		ops                       []modelOp
-		commands, sweeps, crashes int8
-	}
 	sizes := map[string]size{
-		"a crash or a late packet": {1, []modelOp{opAdd, opDelete}, 1, 1, 1},
-		"expiry":                   {1, []modelOp{opGet, opExpiring}, 1, 1, 0},
+		"a crash or a late packet": {keys: 1, ops: []modelOp{opAdd}, commands: 1, sweeps: 1, crashes: 1},
+		"expiry":                   {keys: 1, ops: []modelOp{opGet, opExpiring}, commands: 1, sweeps: 1},
+		"no room":                  {keys: 1, ops: []modelOp{opAdd}, commands: 1, sweeps: 1, full: 2},
+		"from afar":                {keys: 1, ops: []modelOp{opGet, opAdd}, commands: 1, sweeps: 1, afar: true},
+		"a new key from afar":      {keys: 1, ops: []modelOp{opGet, opAdd}, commands: 1, sweeps: 1, afar: true, none: true},
 	}
 	if thorough {
-		sizes["writes and reads"] = size{1, []modelOp{opGet, opSet, opDelete}, 1, 2, 0}
-		sizes["transactions"] = size{2, []modelOp{opBoth, opDelete}, 1, 1, 0}
-		sizes["two commands of each"] = size{1, []modelOp{opAdd, opDelete}, 2, 1, 0}
+		sizes["a crash or a late packet"] = size{keys: 1, ops: []modelOp{opAdd, opDelete}, commands: 1, sweeps: 1, crashes: 1}
+		sizes["no room"] = size{keys: 1, ops: []modelOp{opAdd}, commands: 1, sweeps: 1, crashes: 1, full: 2}
+		sizes["a new key from afar"] = size{keys: 1, ops: []modelOp{opGet, opAdd}, commands: 2, afar: true, none: true}
+		sizes["writes and reads"] = size{keys: 1, ops: []modelOp{opGet, opSet, opDelete}, commands: 1, sweeps: 2}
+		sizes["transactions"] = size{keys: 2, ops: []modelOp{opBoth, opDelete}, commands: 1, sweeps: 1}
+		sizes["two commands of each"] = size{keys: 1, ops: []modelOp{opAdd, opDelete}, commands: 2, sweeps: 1}
+		sizes["a new key"] = size{keys: 1, ops: []modelOp{opGet, opAdd}, commands: 2, sweeps: 1, none: true}
+		sizes["a new key, everything"] = size{keys: 1, ops: []modelOp{opGet, opAdd, opDelete}, commands: 2, sweeps: 1, crashes: 1, afar: true, none: true}
+		sizes["from afar, with crashes"] = size{keys: 1, ops: []modelOp{opAdd, opDelete}, commands: 1, sweeps: 1, crashes: 1, full: 1, afar: true}
 	}
 	for name, c := range sizes {
 		t.Run(name, func(t *testing.T) {
-			failed, n := look(sabotage{}, c.keys, c.ops, c.commands, c.sweeps, c.crashes)
+			failed, n := c.look(sabotage{})
 			t.Logf("%d situations", n)
 			require.Empty(t, failed)
 		})
@@ -476,15 +547,25 @@ func TestSoakSplitModelMissesEachRule(t *testing.T) {
 		"old before all keys are home":       {noGateHomeOld: true},
 		"hand-overs without numbers":         {forgetNumber: true},
 		"steps while requests are under way": {lateRequests: true},
+		"a read of no key on the other side": {freeOther: true},
 	}
 	if thorough { // these take long to show
+		rules["a key that returns unrefused"] = sabotage{returnAtOnce: true}
+		rules["a key that returns and has gone on"] = sabotage{returnMoved: true}
 		rules["home before all keys have records"] = sabotage{noGateAwayHome: true}
 		rules["no hand-over of absent keys"] = sabotage{copyAbsent: true}
 		rules["help that begins a hand-over"] = sabotage{helpStarts: true}
 	}
 	for name, b := range rules {
 		t.Run(name, func(t *testing.T) {
-			failed, n := look(b, 1, []modelOp{opGet, opAdd, opDelete}, 2, 2, 1)
+			c := size{keys: 1, ops: []modelOp{opGet, opAdd, opDelete}, commands: 2, sweeps: 2, crashes: 1}
+			if b.returnAtOnce || b.returnMoved {
+				c.full = 2
+			}
+			if b.freeOther {
+				c = size{keys: 1, ops: []modelOp{opGet, opAdd}, commands: 2, afar: true, none: true}
+			}
+			failed, n := c.look(b)
 			require.NotEmpty(t, failed, "not missed in %d situations", n)
 			t.Log(strings.SplitN(failed, "\n", 2)[0])
 		})
