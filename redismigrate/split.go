@@ -2,8 +2,9 @@ package redismigrate
 
 // # The protocol of a live split
 //
-// The client that follows it is still to be built; what is here is the protocol, the decisions of a command on its way (errand), and a model
-// of both, searched exhaustively.
+// What follows is the protocol. split_errand.go decides what a command does next on its way; a model of both, two processes and two stores, is searched
+// exhaustively by the tests, before servers are trusted with it. The rest of split_*.go carries it out: split_script.go what a store does as a whole, split_carry.go an errand through
+// the stores, split_route.go and split_pipeline.go where commands go, split_sweep.go the mover, split_step.go the steps between states.
 //
 // Keys go from the old store to the new one while many processes use them, each through states that are taken one step at a time, forth
 // and back. Processes learn of a step at different moments (a rolling deployment, a delayed look), so that two neighbouring states are in
@@ -42,13 +43,27 @@ package redismigrate
 // late a slow process or a delayed packet comes with it: a value that arrives a second time would overwrite newer data, or resurrect a key
 // that was deleted; a late finish would delete a key that has come back.
 //
+// The command runs right behind arrive, in the same round trip; finish comes after it, at its own time. A process that does not know where a key is begins with depart: if the key
+// is on the other side, that is the first of two round trips, where a command that finds its key needs one.
+//
 // A key that does not exist is handed over like any other, with no value, before it is created: else a process in home and one in away
-// would create it on either side. Only a read of a key that is nowhere runs where it is. Expiries are points in time, so that a value that
+// would create it on either side. Only a read of a key that is nowhere leaves no record: the old store says that it has neither the key nor a record, then the new one that it has
+// neither; at one of these moments the key was nowhere. Expiries are points in time, so that a value that
 // expires on its way does not arrive.
+//
+// A store may not take a value: it is full, or does not read it. Then the hand-over is called off, so that the key can be used where it was:
+//
+//	refuse  on B: unless its record is of hand-over n+1 or a later one, the record becomes gone (n+1), which no arrive of that number can change any more
+//	return  on A: if its record still is leaving (n+1), it becomes here (n+1) again
+//
+// The command is told so and does not run; in the state home it then runs on the old store, which is the way back when the new one is full.
 //
 // # What a step between states needs
 //
-// Each step waits until every process is in the present state, none of its commands being under way. Beyond that
+// Each step waits until every process is in the present state, none of its commands being under way. Nobody keeps a list of the processes: each reads the state again and again, uses
+// one for no longer than MaxAge, and gives each command no longer than CommandTimeout; so after both, the state before is nowhere in use. What a server has been sent before is
+// carried out before it answers two PINGs, and what the kernel could not send in that time it throws away (split_cutoff_linux.go). A process that stands still between the look
+// at its state and the sending of a command for longer than all that is the limit of this; its answer would come too late, and is not believed. Beyond that
 //
 //   - home to old: no key is on the new store, not even one that does not exist but has a record that says here, and none is leaving;
 //   - away to new: no key is on the old store, in the same sense, and none is leaving. Nobody creates one there any more: a process in away creates on the
@@ -75,7 +90,7 @@ package redismigrate
 // Two processes hand over one key: both depart with the same number; the second arrive and the second finish do nothing. One in home and
 // one in away pull a key to and fro: each hand-over has its own number, so that both get on, if slowly.
 //
-// A packet comes late: arrive and finish are of a number that is over, and do nothing. Everything else must not be under way any more when
+// A packet comes late: arrive, finish, refuse and return are of a number that is over, and do nothing. Everything else must not be under way any more when
 // the state after next is entered, which is what the waiting is for: a command of the states old and new looks at no record, a depart begins
 // a hand-over in the direction of its sender's state, and a command of the state home would create a key on the old store.
 //

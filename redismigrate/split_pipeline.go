@@ -87,7 +87,7 @@ func (s *Split) transaction(ctx context.Context, wrappedCmds []redis.Cmder) erro
 	if err != nil {
 		return fail(err)
 	}
-	return nil
+	return firstError(wrappedCmds) // what a server has answered is the commands' own
 }
 
 func (s *Split) sendTx(ctx context.Context, st *splitStore, cmds []redis.Cmder) error {

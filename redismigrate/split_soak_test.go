@@ -239,7 +239,7 @@ func TestSoakSplitLosesNothing(t *testing.T) {
 	var chaos *splitChaos
 	if soak {
 		old, fresh := servers.RedisCluster(t, servers.RedisKind{}, durable...), servers.RedisCluster(t, servers.RedisKind{}, durable...)
-		p = soakProcess{Old: old.URL, New: fresh.URL, Writers: 4, Twice: true}
+		p = soakProcess{Old: at(old).URL, New: at(fresh).URL, Writers: 4, Twice: true}
 		chaos = &splitChaos{clusters: []*servers.RedisClusterServer{old, fresh}}
 		stay = 110 * time.Second // twenty minutes in all
 	} else {

@@ -190,11 +190,23 @@ func (s *Split) readState(ctx context.Context) {
 	if next.err = err; err == nil {
 		next.until = before.Add(s.opt.MaxAge)
 		if state != old.state {
+			if !state.direct() {
+				s.loadScripts(ctx)
+			}
 			next.since, next.state, next.salt = before, state, old.salt+0x9e3779b97f4a7c15
 			s.opt.Logger.Info("redismigrate: the split's state is another one", "split", s.id, "state", state.String(), "before", old.state.String())
 		}
 	}
 	s.lease.Store(&next)
+}
+
+// loadScripts tells both stores the scripts, so that no command has to. Should that fail, commands do.
+func (s *Split) loadScripts(ctx context.Context) {
+	for _, st := range s.stores {
+		for _, script := range []*redis.Script{scriptRun, scriptDepart, scriptArrive, scriptFinish} {
+			_ = loadScript(ctx, st, script)
+		}
+	}
 }
 
 // current is the state, if it may be used now.
