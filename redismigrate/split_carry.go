@@ -149,7 +149,7 @@ func (s *Split) ask(ctx context.Context, st *splitStore, a ask[splitValue], key 
 		if a.help {
 			how = "help"
 		}
-		reply, err := scriptDepart.Run(ctx, st.client, names, store, how).Slice()
+		reply, err := scriptDepart.run(ctx, st.client, names, store, how).Slice()
 		if err != nil {
 			return t, st.fail("hand over a key", err)
 		}
@@ -158,19 +158,19 @@ func (s *Split) ask(ctx context.Context, st *splitStore, a ask[splitValue], key 
 		}
 		return t, err
 	case askFinish:
-		done, err := scriptFinish.Run(ctx, st.client, names, store, a.over.seq).Int()
+		done, err := scriptFinish.run(ctx, st.client, names, store, a.over.seq).Int()
 		if err == nil && done == 1 {
 			s.count.moved[a.side.other()].Add(1)
 		}
 		return t, st.fail("finish the hand-over of a key", err)
 	case askRefuse:
-		reply, err := scriptRefuse.Run(ctx, st.client, names, store, a.over.seq).Slice()
+		reply, err := scriptRefuse.run(ctx, st.client, names, store, a.over.seq).Slice()
 		if err != nil {
 			return t, st.fail("refuse a key", err)
 		}
 		return noted(reply, a.over.seq)
 	case askReturn:
-		return t, st.fail("take a key back", scriptReturn.Run(ctx, st.client, names, store, a.over.seq).Err())
+		return t, st.fail("take a key back", scriptReturn.run(ctx, st.client, names, store, a.over.seq).Err())
 	case askArrive:
 		reply, err := s.arriveBy(ctx, st.client, a, key).Result()
 		told, err := arrivedAs(st, reply, err, a.over.seq)

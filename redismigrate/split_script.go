@@ -1,7 +1,9 @@
 package redismigrate
 
 import (
+	"context"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,6 +41,26 @@ local function note(record, standing, number) redis.call('SET', record, standing
 // elsewhere begins the error by which a script says that it has not run the command: the number of the key that is not here, and its standing.
 const elsewhere = "TASHIKAME-SPLIT-ELSEWHERE"
 
+// urgentScript writes also when the server is full: else nothing could be refused there, and no step be taken back. Servers before 7.0 do not know how to ask for that.
+type urgentScript struct{ anyway, plain *redis.Script }
+
+func newUrgentScript(text string) urgentScript {
+	return urgentScript{redis.NewScript("#!lua flags=allow-oom\n" + text), redis.NewScript(text)}
+}
+
+func (u urgentScript) run(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	cmd := u.anyway.Run(ctx, c, keys, args...)
+	if notCompiled(cmd.Err()) {
+		return u.plain.Run(ctx, c, keys, args...)
+	}
+	return cmd
+}
+
+// notCompiled says that the server does not know what stands in the first line.
+func notCompiled(err error) bool {
+	return isServerError(err) && strings.Contains(err.Error(), "rror compiling script")
+}
+
 // scriptRunText runs a command if all of its keys are here. KEYS: the records, then the keys. ARGV: how many keys, which store, the command.
 const scriptRunText = `
 local n, store = tonumber(ARGV[1]), ARGV[2]
@@ -57,7 +79,7 @@ const mostScripted = 7000
 
 // scriptDepart lets a key leave that is here, and reads what is leaving. KEYS: record, key. ARGV: which store; "unless": not if the key is not there and never left; "help": only
 // what is leaving already. Returns the standing ("a": absent), the number, the expiry and the value.
-var scriptDepart = redis.NewScript(scriptRecord + `
+var scriptDepart = newUrgentScript(scriptRecord + `
 local s, q, recorded = look(KEYS[1], KEYS[2], ARGV[1])
 if s == 'h' and ARGV[2] ~= 'help' then
   if ARGV[2] == 'unless' and not recorded and redis.call('EXISTS', KEYS[2]) == 0 then return {'a', 0} end
@@ -104,7 +126,7 @@ return {'h', number}
 `)
 
 // scriptFinish forgets what has arrived on the other side. KEYS: record, key. ARGV: which store, number.
-var scriptFinish = redis.NewScript(scriptRecord + `
+var scriptFinish = newUrgentScript(scriptRecord + `
 local s, q = look(KEYS[1], KEYS[2], ARGV[1])
 if s ~= 'l' or q ~= tonumber(ARGV[2]) then return 0 end
 redis.call('UNLINK', KEYS[2])
@@ -112,11 +134,8 @@ note(KEYS[1], 'g', q)
 return 1
 `)
 
-// allowOOM lets a script write when the server is full: without it nothing could be refused there. Servers before 7.0 do not know it.
-const allowOOM = "#!lua flags=allow-oom\n"
-
 // scriptRefuse notes that a hand-over will never arrive. KEYS: record, key. ARGV: which store, number. Returns the standing and the number that the record has then.
-var scriptRefuse = redis.NewScript(allowOOM + scriptRecord + `
+var scriptRefuse = newUrgentScript(scriptRecord + `
 local s, q, recorded = look(KEYS[1], KEYS[2], ARGV[1])
 local number = tonumber(ARGV[2])
 if recorded and q >= number then return {s, q} end
@@ -126,7 +145,7 @@ return {s, number}
 `)
 
 // scriptReturn keeps what the other side has refused. KEYS: record, key. ARGV: which store, number.
-var scriptReturn = redis.NewScript(allowOOM + scriptRecord + `
+var scriptReturn = newUrgentScript(scriptRecord + `
 local s, q = look(KEYS[1], KEYS[2], ARGV[1])
 if s ~= 'l' or q ~= tonumber(ARGV[2]) then return 0 end
 note(KEYS[1], 'h', q)

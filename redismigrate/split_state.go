@@ -132,7 +132,7 @@ func (k *stateKey) read(ctx context.Context) (s SplitState, text string, err err
 }
 
 // scriptState changes the state if it still is what the caller has seen. KEYS: the key. ARGV: what it holds ("": nothing), the new state. Returns what it holds then.
-var scriptState = redis.NewScript(`
+var scriptState = newUrgentScript(`
 local has = redis.call('GET', KEYS[1])
 if (has or '') ~= ARGV[1] then return has or '' end
 local now = redis.call('TIME')
@@ -143,7 +143,7 @@ return text
 
 // write changes the state from what was read.
 func (k *stateKey) write(ctx context.Context, was string, to SplitState) error {
-	now, err := scriptState.Run(ctx, k.store.client, []string{k.key}, was, to.String()).Text()
+	now, err := scriptState.run(ctx, k.store.client, []string{k.key}, was, to.String()).Text()
 	if err != nil {
 		return k.store.fail("write the state of the split", err)
 	}
@@ -203,7 +203,7 @@ func (s *Split) readState(ctx context.Context) {
 // loadScripts tells both stores the scripts, so that no command has to. Should that fail, commands do.
 func (s *Split) loadScripts(ctx context.Context) {
 	for _, st := range s.stores {
-		for _, script := range []*redis.Script{scriptRun, scriptDepart, scriptArrive, scriptFinish} {
+		for _, script := range []*redis.Script{scriptRun, scriptDepart.anyway, scriptArrive, scriptFinish.anyway} {
 			_ = loadScript(ctx, st, script)
 		}
 	}

@@ -75,6 +75,7 @@ type sweeper struct {
 	result SweepResult
 	state  SplitState
 	todo   int64 // found in the present pass
+	stuck  int64 // of these, those that could not be handed over
 	report Progress
 }
 
@@ -90,7 +91,7 @@ func (w *sweeper) run(ctx context.Context) error {
 	from, to := w.s.stores[l.state.toward().other()], w.s.stores[l.state.toward()]
 	for w.result.Passes < w.opt.MaxPasses {
 		w.result.Passes++
-		w.todo = 0
+		w.todo, w.stuck = 0, 0
 		w.result.Undecided = nil
 		w.report = Progress{Job: "sweep", Pass: w.result.Passes}
 		away, err := from.scan(ctx, func(ctx context.Context, names []string) error { return w.page(ctx, from, names, w.leave) })
@@ -105,7 +106,7 @@ func (w *sweeper) run(ctx context.Context) error {
 			w.result.Complete = true
 			return nil
 		}
-		if n := int64(len(w.result.Undecided)); n > 0 && n == w.todo {
+		if n := w.stuck; n > 0 && n == w.todo {
 			return fmt.Errorf("%d keys could not be handed over and stay where they are, the first: %s: %s", n, clipped(w.result.Undecided[0].Key), w.result.Undecided[0].Why)
 		}
 	}
@@ -208,6 +209,9 @@ func (w *sweeper) alone(ctx context.Context, key string, e splitErrand) error {
 	ctx, cancel := context.WithTimeout(ctx, w.s.opt.CommandTimeout)
 	defer cancel()
 	out, err := w.s.errandOf(ctx, e, []string{key}, nil)
+	if err == nil && out.failed {
+		w.stuck++
+	}
 	if err == nil && out.failed && len(w.result.Undecided) < maxUndecided {
 		w.result.Undecided = append(w.result.Undecided, UndecidedKey{Key: key, Store: sideNames[e.from], Why: out.why.Error()})
 	}
@@ -229,11 +233,11 @@ func (w *sweeper) handOver(ctx context.Context, from *splitStore, keys []string)
 	values := make([]splitTold, len(keys))
 	odd := map[int]bool{}
 	err := batchOf(ctx, from, len(keys), func(p redis.Pipeliner, i int) *redis.Cmd {
-		return scriptDepart.EvalSha(ctx, p, []string{recordOf(keys[i]), keys[i]}, from.side.recordMark(), "")
+		return scriptDepart.anyway.EvalSha(ctx, p, []string{recordOf(keys[i]), keys[i]}, from.side.recordMark(), "")
 	}, func(i int, reply []any) (err error) {
 		values[i], err = departed(reply)
 		return err
-	}, scriptDepart, odd)
+	}, scriptDepart.anyway, odd)
 	if err != nil {
 		return from.fail("hand over keys", err)
 	}
@@ -266,8 +270,8 @@ func (w *sweeper) handOver(ctx context.Context, from *splitStore, keys []string)
 	oddBack := map[int]bool{}
 	err = batchOf(ctx, from, len(arrived), func(p redis.Pipeliner, j int) *redis.Cmd {
 		k := keys[arrived[j]]
-		return scriptFinish.EvalSha(ctx, p, []string{recordOf(k), k}, from.side.recordMark(), values[arrived[j]].over.seq)
-	}, nil, scriptFinish, oddBack)
+		return scriptFinish.anyway.EvalSha(ctx, p, []string{recordOf(k), k}, from.side.recordMark(), values[arrived[j]].over.seq)
+	}, nil, scriptFinish.anyway, oddBack)
 	if err != nil {
 		return from.fail("finish the hand-over of keys", err)
 	}
@@ -309,10 +313,12 @@ func batchOf(ctx context.Context, st *splitStore, n int, send func(p redis.Pipel
 			unknown = unknown || cmd.Err() != nil && redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT")
 		}
 		if unknown && try == 0 { // each step may be done twice
-			if err := loadScript(ctx, st, script); err != nil {
-				return err
+			if err := loadScript(ctx, st, script); err == nil || !notCompiled(err) {
+				if err != nil {
+					return err
+				}
+				continue
 			}
-			continue
 		}
 		for i, cmd := range cmds {
 			switch err := cmd.Err(); {

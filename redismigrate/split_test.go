@@ -53,7 +53,9 @@ func step(t *testing.T, to SplitState, by *Split, all ...*Split) {
 // put forces the state, for tests that have no time for steps.
 func put(t *testing.T, s *Split, state SplitState) {
 	t.Helper()
-	require.NoError(t, s.New().Set(t.Context(), s.kept.key, state.String()+" 0", 0).Err())
+	_, was, err := s.kept.read(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.kept.write(t.Context(), was, state))
 	sees(t, state, s)
 }
 
