@@ -47,6 +47,7 @@ func ExampleMakePlan() {
 	// copy: possible, moves 100 keys, deletes 0
 	// filtered snapshot: possible, moves 100 keys, deletes 0
 	// migrate: possible, moves 100 keys, deletes 0
+	// live split: impossible, moves 100 keys, deletes 0
 	// chosen: prune after restore
 }
 

@@ -1,8 +1,10 @@
 package redismigrate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,6 +17,8 @@ type ClientAbilities struct {
 	TLS bool `json:"tls"`
 	// DBs: it can use another db than 0.
 	DBs bool `json:"dbs"`
+	// GoRedis: it is a Go program whose client is go-redis, which can go over live (Split).
+	GoRedis bool `json:"go_redis"`
 }
 
 // Plan says which ways there are from one store to the other, what each takes, and the steps of the one that was chosen. It is made from
@@ -116,7 +120,7 @@ func makePlan(m Move, source, target *Server, census *Census, app ClientAbilitie
 	}
 	in := &planInput{move: m, source: source, target: target, census: census, selected: *census.Selected, app: app}
 	p := &Plan{Made: time.Now(), From: m.From.String(), To: m.To.String(), Keys: sel.text, input: in, Warnings: warnings(in)}
-	for _, s := range []Strategy{PruneAfterRestore, CopyKeys, FilteredSnapshot, MigrateKeys} {
+	for _, s := range []Strategy{PruneAfterRestore, CopyKeys, FilteredSnapshot, MigrateKeys, LiveSplit} {
 		p.Options = append(p.Options, weigh(in, s))
 	}
 	p.rank()
@@ -148,10 +152,7 @@ func (p *Plan) rank() {
 		if d := order[a.Verdict] - order[b.Verdict]; d != 0 {
 			return d
 		}
-		if d := p.windowWork(a) - p.windowWork(b); d != 0 {
-			return sign(d)
-		}
-		return 0
+		return cmp.Compare(p.windowWork(a), p.windowWork(b))
 	})
 }
 
@@ -165,15 +166,10 @@ func (p *Plan) windowWork(o Option) int64 {
 		return p.input.census.Total.Keys.Value/5 + o.Moved.Keys.Value/2 // the whole file is fetched and read, then written and restored
 	case MigrateKeys:
 		return o.Moved.Keys.Value + o.Moved.Keys.Value/10 // blocks the source
+	case LiveSplit:
+		return math.MaxInt64 // it has no window, but the application has to be changed for it: a person's choice
 	}
 	return o.Moved.Keys.Value
-}
-
-func sign(n int64) int {
-	if n < 0 {
-		return -1
-	}
-	return 1
 }
 
 // Choose takes another strategy than the first possible one. It refuses (ErrRefused) one that is impossible.

@@ -16,7 +16,7 @@ func card(addr string, change ...func(*Server)) *Server {
 		Databases: 16, DumpVersion: 12, RestoreVersion: 12, MaxMemory: 8 << 30, UsedMemory: 1 << 30, Policy: "noeviction", Persistence: "appendfsync everysec",
 		Commands: map[string]Permission{}, Untold: map[string]string{},
 	}
-	for _, c := range []string{"SCAN", "DUMP", "RESTORE", "UNLINK", "DEL", "MIGRATE", "BGSAVE", "PSYNC"} {
+	for _, c := range []string{"SCAN", "DUMP", "RESTORE", "UNLINK", "DEL", "MIGRATE", "BGSAVE", "PSYNC", "EVAL"} {
 		s.Commands[c] = Allowed
 	}
 	for _, f := range change {
@@ -47,7 +47,7 @@ func optionOf(t *testing.T, p *Plan, s Strategy) Option {
 	return Option{}
 }
 
-var ableClient = ClientAbilities{Cluster: true, TLS: true, DBs: true}
+var ableClient = ClientAbilities{Cluster: true, TLS: true, DBs: true, GoRedis: true}
 
 // Each thing that ruled a strategy out, or should have, in the story and elsewhere.
 func TestPlanSaysWhatIsPossibleAndWhyNot(t *testing.T) {
@@ -69,7 +69,7 @@ func TestPlanSaysWhatIsPossibleAndWhyNot(t *testing.T) {
 		reason         string // of the first strategy in want that is not possible
 		caution        string
 	}{
-		"everything allowed": {app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible, CopyKeys: Possible, FilteredSnapshot: Possible, MigrateKeys: Possible}},
+		"everything allowed": {app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible, CopyKeys: Possible, FilteredSnapshot: Possible, MigrateKeys: Possible, LiveSplit: Possible}},
 		"MIGRATE taken away": {source: elastiCache, app: ableClient, want: map[Strategy]Possibility{MigrateKeys: Impossible, PruneAfterRestore: Possible, CopyKeys: Possible},
 			reason: "the source old:6379 does not offer MIGRATE, which is needed to send the keys (ElastiCache takes it away)"},
 		"the service makes the snapshot": {source: elastiCache, app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible}, caution: "take the snapshot with the backup function of ElastiCache"},
@@ -98,10 +98,15 @@ func TestPlanSaysWhatIsPossibleAndWhyNot(t *testing.T) {
 		"evicting": {target: func(s *Server) { s.Policy = "volatile-lru" }, app: ableClient, want: map[Strategy]Possibility{CopyKeys: Possible}, caution: "evicts keys silently"},
 		"an older target": {target: func(s *Server) { s.RestoreVersion = 10 }, app: ableClient,
 			want: map[Strategy]Possibility{PruneAfterRestore: Impossible, FilteredSnapshot: Impossible, MigrateKeys: Impossible, CopyKeys: Possible}, reason: "writes version 12 of the snapshot format, the target new:6379 loads up to 10", caution: "copied by type"},
-		"payloads not told":      {target: func(s *Server) { s.RestoreVersion = 0 }, app: ableClient, want: map[Strategy]Possibility{CopyKeys: Undecided}, reason: "Inspect it as a target"},
-		"neither UNLINK nor DEL": {target: deny(Forbidden, "UNLINK", "DEL"), app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Impossible, CopyKeys: Possible}, reason: "UNLINK or DEL"},
-		"DEL is enough":          {target: deny(Absent, "UNLINK"), app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible}},
-		"the target is in use":   {target: func(s *Server) { s.DBs = []DBKeys{{DB: 0, Keys: 7}} }, app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible}, caution: "holds 7 keys already"},
+		"no way back":                            {target: func(s *Server) { s.DumpVersion, s.RestoreVersion = 80, 80 }, app: ableClient, want: map[Strategy]Possibility{LiveSplit: Impossible, CopyKeys: Possible}, reason: "so that there would be no way back"},
+		"the source was not asked what it takes": {source: func(s *Server) { s.RestoreVersion = 0 }, app: ableClient, want: map[Strategy]Possibility{LiveSplit: Undecided}, reason: "Inspect it as a target as well"},
+		"another client":                         {app: ClientAbilities{Cluster: true, TLS: true, DBs: true}, want: map[Strategy]Possibility{LiveSplit: Impossible, CopyKeys: Possible}, reason: "a live split is a hook of go-redis"},
+		"a source that evicts":                   {source: func(s *Server) { s.Policy = "allkeys-lru" }, app: ableClient, want: map[Strategy]Possibility{LiveSplit: Impossible}, reason: "may evict any key"},
+		"no scripts":                             {target: deny(Forbidden, "EVAL"), app: ableClient, want: map[Strategy]Possibility{LiveSplit: Impossible, CopyKeys: Possible}, reason: "may not run EVAL"},
+		"payloads not told":                      {target: func(s *Server) { s.RestoreVersion = 0 }, app: ableClient, want: map[Strategy]Possibility{CopyKeys: Undecided}, reason: "Inspect it as a target"},
+		"neither UNLINK nor DEL":                 {target: deny(Forbidden, "UNLINK", "DEL"), app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Impossible, CopyKeys: Possible}, reason: "UNLINK or DEL"},
+		"DEL is enough":                          {target: deny(Absent, "UNLINK"), app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible}},
+		"the target is in use":                   {target: func(s *Server) { s.DBs = []DBKeys{{DB: 0, Keys: 7}} }, app: ableClient, want: map[Strategy]Possibility{PruneAfterRestore: Possible}, caution: "holds 7 keys already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, source, census := story3()
@@ -132,6 +137,23 @@ func apply[T any](f func(*T), to *T) {
 	if f != nil {
 		f(to)
 	}
+}
+
+// A live split has no window, changes the application, and is rehearsed by it: it is a person's choice, and never the plan's own.
+func TestPlanOfALiveSplit(t *testing.T) {
+	m, source, census := story3()
+	p, err := MakePlan(m, source, card("new:6379"), census, ableClient)
+	require.NoError(t, err)
+	require.NotEqual(t, LiveSplit, p.Chosen)
+	require.Equal(t, LiveSplit, p.Options[4].Strategy, "behind the others that are possible")
+	require.NoError(t, p.Choose(LiveSplit))
+	for _, step := range p.Steps {
+		require.NotEqual(t, Inside, step.Window, step.Name)
+		require.NotEmpty(t, step.Back, step.Name)
+	}
+	_, err = Rehearse(t.Context(), p, Move{}, RehearseOptions{})
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "rehearsed by the application itself")
 }
 
 func TestPlanChoosesTheLeastWorkInTheWindow(t *testing.T) {

@@ -81,6 +81,9 @@ func Rehearse(ctx context.Context, p *Plan, standIn Move, opt RehearseOptions) (
 	if p.Chosen == "" {
 		return nil, fmt.Errorf("redismigrate: rehearse: %w", refuse("the plan has no strategy that is known to be possible; see its Options"))
 	}
+	if p.Chosen == LiveSplit {
+		return nil, fmt.Errorf("redismigrate: rehearse: %w", refuse("a live split is rehearsed by the application itself: run it, with Split's client, on stand-ins, under load, forth and back"))
+	}
 	r := &rehearser{plan: p, opt: opt, out: &Rehearsal{Strategy: p.Chosen, At: time.Now(), Window: opt.Window, Back: opt.Back}}
 	err := r.run(ctx, standIn)
 	r.judge(err)

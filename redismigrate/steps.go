@@ -54,6 +54,8 @@ func stepsOf(o Option, in *planInput) []Step {
 		{stepPrune, Inside, "Apply the plan with its confirmation, typed by a person", backDrop},
 	}
 	switch o.Strategy {
+	case LiveSplit:
+		return append(steps[:3], liveSteps(from, to, selected)...)
 	case PruneAfterRestore:
 		steps = append(steps,
 			Step{"take the snapshot", Inside, fmt.Sprintf("take a snapshot of %s (%s, %s keys)", from, byteRange(o.Moved.Bytes), countRange(o.Moved.Keys)), "start the writers again"},
@@ -73,4 +75,18 @@ func stepsOf(o Option, in *planInput) []Step {
 		Step{"switch", Inside, fmt.Sprintf("point the application at %s and start it", to), backSwitch},
 		Step{"clean up", After, fmt.Sprintf("when the new store has proved itself, delete the selected keys from %s, and nothing before", from), "none: keep a snapshot of the old store before this step"},
 	)
+}
+
+// liveSteps are those of a live split, which has no window: nobody stops writing.
+func liveSteps(from, to, selected string) []Step {
+	back := func(states string) string { return "go back state by state (" + states + "), with a Sweep in home" }
+	return []Step{
+		{"deploy", Before, "deploy the application with the client of NewSplit in every process, and Begin: in state old it works as before", "deploy it with its own client again"},
+		{"home", Before, "Step to home: every process looks at records; nothing is moved", "Step to old"},
+		{"away", Before, fmt.Sprintf("Step to away: a key goes to %s when it is used", to), back("home, old")},
+		{"sweep", Before, fmt.Sprintf("Sweep the rest of %s, with a MaxRate that the stores bear", selected), back("home, old")},
+		{"new", Before, fmt.Sprintf("Step to new: it is refused while a key is left on %s", from), back("away, home, old")},
+		{"seal", After, "when the new store has proved itself, Step to sealed and Forget the records", "none: keep a snapshot of the old store before this step"},
+		{"clean up", After, "deploy the application with a plain client of the new store", "deploy it with the split's client again"},
+	}
 }

@@ -19,6 +19,8 @@ const (
 	FilteredSnapshot Strategy = "filtered snapshot"
 	// MigrateKeys has the source send the keys itself, with MIGRATE … COPY.
 	MigrateKeys Strategy = "migrate"
+	// LiveSplit lets the application go over by itself, without a window: see Split.
+	LiveSplit Strategy = "live split"
 )
 
 // Possibility says whether a strategy can be carried out between two servers.
@@ -103,6 +105,8 @@ func weigh(in *planInput, s Strategy) Option {
 		w.filter()
 	case MigrateKeys:
 		w.migrate()
+	case LiveSplit:
+		w.live()
 	}
 	w.client()
 	w.dbs()
@@ -260,6 +264,39 @@ func (w *weighing) migrate() {
 		w.impossible("the target %s is a cluster, and one MIGRATE reaches one node only", to.Addr)
 	}
 	w.caution("the source blocks its other clients while it sends a batch, and must reach the target over the network by itself; rehearse both")
+}
+
+// splitRecord is about what the records of one key take on both stores together, in bytes: measured on Redis 8.0 with keys of 20 characters (123 on each).
+const splitRecord = 250
+
+func (w *weighing) live() {
+	from, to := w.in.source, w.in.target
+	if !w.in.app.GoRedis {
+		w.impossible("a live split is a hook of go-redis, and the application is not said to use that (ClientAbilities.GoRedis)")
+	}
+	for side, s := range map[string]*Server{"source": from, "target": to} {
+		w.needs(side, s, "look at a record and run a command as a whole", "EVAL")
+		w.needs(side, s, "hand keys over", "DUMP")
+		w.needs(side, s, "take keys over, which the way back needs of both", "RESTORE")
+		w.needs(side, s, "go over its keys", "SCAN")
+		if strings.HasPrefix(s.Policy, "allkeys-") {
+			w.impossible("the %s %s may evict any key (maxmemory-policy %s), also the records that say where a key is; set volatile-lru, volatile-ttl or noeviction while the split lasts", side, s.Addr, s.Policy)
+		}
+	}
+	w.payloads(func(dump, restore int) {
+		w.impossible("the source %s writes payload version %d, the target %s takes up to %d", from.Addr, dump, to.Addr, restore)
+	})
+	switch takes, told := from.TakesPayload(to.DumpVersion); {
+	case to.DumpVersion == 0 || !told:
+		w.unknown("whether the source %s takes the target's payloads, for the way back, is not known: Inspect it as a target as well", from.Addr)
+	case !takes:
+		w.impossible("the target %s writes payload version %d, which the source %s does not take, so that there would be no way back", to.Addr, to.DumpVersion, from.Addr)
+	}
+	if dbs := w.in.targetDBs(); len(dbs) > 1 {
+		w.caution("the keys are in %d dbs, and a client speaks to one: make a split for each", len(dbs))
+	}
+	w.Needs.High += w.in.selected.Keys.High * splitRecord
+	w.caution("commands that cannot be carried out in two places are refused while it lasts (SPLIT.md): run the application's own tests with a Split's client first")
 }
 
 // client asks whether the application could use the target at all.
