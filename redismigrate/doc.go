@@ -33,5 +33,10 @@
 // [CopyFunctions] takes function libraries along. [Filter] makes, out of a snapshot file and without any server, one that holds only the
 // selected keys.
 //
+// # Without a window
+//
+// Where writers cannot be stopped, a [Split] takes the keys over while everything runs: the application's go-redis client is made by [NewSplit], and goes through the states
+// old, home, away, new and sealed, one step at a time and back until sealed. What it refuses is listed in SPLIT.md.
+//
 // Stores are Redis and Valkey, single servers and clusters. Which keys belong is said by a [Selector] of Redis' own glob patterns; the zero Selector selects nothing, and no job accepts it.
 package redismigrate
