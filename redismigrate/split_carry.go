@@ -50,6 +50,10 @@ type outcome struct {
 func (s *Split) errandOf(ctx context.Context, e splitErrand, keys []string, r runner) (out outcome, err error) {
 	ran := false
 	for e.next.kind != askNothing {
+		if e.next.kind == askFinish && e.then.kind == askNothing && ran { // also when the time is over: the command was carried out
+			s.finishBehind(keys, e.next)
+			return out, nil
+		}
 		if err := ctx.Err(); err != nil {
 			return out, s.onItsWay(keys[e.next.key], e, err)
 		}
@@ -66,7 +70,10 @@ func (s *Split) errandOf(ctx context.Context, e splitErrand, keys []string, r ru
 			e = e.step(t)
 		case askArrive:
 			t, after, err := s.arrive(ctx, st, e, key, r)
-			if err != nil {
+			switch {
+			case err != nil && after != nil: // nor is it known whether the command was carried out behind it
+				return out, after.err
+			case err != nil:
 				return out, s.onItsWay(key, e, err)
 			}
 			if t.refused && out.why == nil {
@@ -87,10 +94,6 @@ func (s *Split) errandOf(ctx context.Context, e splitErrand, keys []string, r ru
 				}
 			}
 		default:
-			if a.kind == askFinish && e.then.kind == askNothing && ran {
-				s.finishBehind(keys, a)
-				return out, nil
-			}
 			t, err := s.ask(ctx, st, a, key)
 			if err != nil {
 				return out, s.onItsWay(key, e, err)
@@ -108,11 +111,19 @@ func (s *Split) errandOf(ctx context.Context, e splitErrand, keys []string, r ru
 
 var sideNames = [2]string{"old", "new"}
 
+// ErrSplitNotRun is wrapped by the error of a command that was certainly not carried out: it may be sent again. Of any other error, but the server's own, nobody knows.
+var ErrSplitNotRun = errors.New("the command was not carried out")
+
+// notRun is an error of a command that was not carried out.
+type notRun struct{ error }
+
+func (e notRun) Unwrap() []error { return []error{e.error, ErrSplitNotRun} }
+
 // onItsWay says what an error in the middle of a hand-over means for whoever sent the command.
 func (s *Split) onItsWay(key string, e splitErrand, err error) error {
 	doing := map[askKind]string{askDepart: "leaves", askArrive: "arrives at", askFinish: "is forgotten by", askRefuse: "is refused by", askReturn: "returns to", askRun: "is used on"}[e.next.kind]
 	return fmt.Errorf("redismigrate: split %s: key %q, which %s the %s store: the command was not run; the key is on its way, and the next to use it takes it further: %w",
-		s.id, clipped(key), doing, sideNames[e.next.side], err)
+		s.id, clipped(key), doing, sideNames[e.next.side], notRun{err})
 }
 
 // finishesBehind is how many finishes may be under way behind their commands.
@@ -226,7 +237,10 @@ func (s *Split) arrive(ctx context.Context, st *splitStore, e splitErrand, key s
 			reply, replyErr := cmd.Result()
 			t, arriveErr := arrivedAs(st, reply, replyErr, a.over.seq)
 			if arriveErr != nil {
-				if err == nil && told.done { // the command ran all the same: somebody else has brought the key
+				switch {
+				case err != nil:
+					return t, &afterwards{told, err}, arriveErr
+				case told.done: // the command ran all the same: somebody else has brought the key
 					return t, &afterwards{told, nil}, nil
 				}
 				return t, nil, arriveErr

@@ -62,6 +62,7 @@ type Split struct {
 	states SplitStates
 	kept   *stateKey // nil: States is the user's
 	lease  atomic.Pointer[lease]
+	reader sync.Mutex // one reads the state at a time
 	seen   seenKeys
 	client *redis.Client
 	count  splitCounters
@@ -87,7 +88,9 @@ func (s *splitStore) fail(doing string, err error) error {
 // stores that are the same, that do not read each other's values, whose clocks differ by more than 5 s, or which evict keys without an expiry. Move.From is the old store and Move.To the new
 // one, each with one db; Keys.ID names the split, and is required. Close it when the process ends.
 //
-// Options of the endpoints are used as they are, with what a command needs to end in time: the client that NewSplit makes of them is the one that the program had before.
+// Options of the endpoints are used as they are, retries included (unlike in the other jobs of this package), with what a command needs to end in time: the client that NewSplit makes of
+// them is the one that the program had before. From the beginning on the program needs the place of the state as well, by default the new store: where that is away for longer than
+// MaxAge, commands on the split's keys are refused.
 func NewSplit(ctx context.Context, m Move, opt SplitOptions) (*Split, error) {
 	s, err := newSplit(ctx, m, opt)
 	if err != nil {
@@ -134,7 +137,10 @@ func newSplit(ctx context.Context, m Move, opt SplitOptions) (_ *Split, err erro
 	}
 	s.lease.Store(&lease{})
 	s.readState(ctx)
-	if err := s.lease.Load().err; err != nil && !errors.Is(err, errNotBegun) {
+	switch err := s.lease.Load().err; {
+	case isNotBegun(err):
+		opt.Logger.Warn("redismigrate: the split has not begun: commands on its keys are refused until Split.Begin was called once", "split", s.id)
+	case err != nil:
 		return nil, err
 	}
 	s.client = redis.NewClient(&redis.Options{

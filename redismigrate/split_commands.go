@@ -3,15 +3,18 @@ package redismigrate
 import (
 	"encoding"
 	"fmt"
+	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // treatment is what a split does with a command.
 type treatment struct {
 	keys   finder // where its keys are; nil: it is not routed
-	reads  bool   // it only reads, and names one key
+	reads  bool   // it only reads
 	native bool   // it cannot run inside a script
 	cursor int    // the argument that is a cursor into the key's value; 0: none
 	refuse string // why it is refused, and what to do instead; "" for those that are routed
@@ -47,7 +50,7 @@ func numbered(count, step int, more ...int) finder {
 			return nil, errArguments
 		}
 		n, err := strconv.Atoi(argText(args[count]))
-		if err != nil || n < 0 || count+n*step >= len(args) {
+		if err != nil || n < 0 || n > (len(args)-1-count)/step {
 			return nil, errArguments
 		}
 		at := slices.Clone(more)
@@ -63,7 +66,7 @@ func streams(args []any) (at []int, err error) {
 	for i := 1; i < len(args); i++ {
 		switch strings.ToLower(argText(args[i])) {
 		case "block":
-			return nil, refusal("it may block (BLOCK), and a client that waits in one store does not see the key go to the other: read without BLOCK (go-redis: Block: -1), and again after a pause")
+			return nil, refusal("it may block (BLOCK), and a client that waits in one store does not see the key go to the other: read without BLOCK (go-redis: Block: -1), and again after a pause" + orOld)
 		case "group":
 			i += 2
 		case "count":
@@ -96,7 +99,7 @@ func sorting(args []any) ([]int, error) {
 			i++
 		case "by", "get":
 			if value != "#" && (strings.Contains(value, "*") || value != "nosort") {
-				return nil, refusal("it reads keys that it does not name (BY or GET with a pattern): read those keys yourself, or sort in the program")
+				return nil, refusal("it reads keys that it does not name (BY or GET with a pattern): read those keys yourself, or sort in the program" + orOld)
 			}
 			i++
 		case "limit":
@@ -114,7 +117,8 @@ func near(args []any) ([]int, error) {
 	at := []int{1}
 	for i := 4; i+1 < len(args); i++ {
 		if w := strings.ToLower(argText(args[i])); w == "store" || w == "storedist" {
-			at = append(at, i+1)
+			i++
+			at = append(at, i)
 		}
 	}
 	return at, nil
@@ -124,11 +128,14 @@ func near(args []any) ([]int, error) {
 func copying(args []any) ([]int, error) {
 	for i := 3; i < len(args); i++ {
 		if strings.EqualFold(argText(args[i]), "db") {
-			return nil, refusal("it copies to another db, and a split is about one: copy within the db (without DB)")
+			return nil, refusal("it copies to another db, and a split is about one: copy within the db, without DB (in go-redis by Do, as Copy always names one)")
 		}
 	}
 	return span(1, 2, 1)(args)
 }
+
+// orOld ends reasons that are about the split's keys, by which the command is refused for all.
+const orOld = "; for keys that are not part of the split, use the old store's own client (Split.Old)"
 
 // refusal is why a command is refused.
 type refusal string
@@ -149,26 +156,35 @@ var treatments = func() map[string]treatment {
 	all := map[string]treatment{}
 	one := span(1, 1, 1)
 	commands(all, treatment{keys: one, reads: true}, `
-		bitcount bitfield_ro bitpos digest dump exists expiretime geodist geohash geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange
+		bitcount bitpos digest dump expiretime geodist geohash geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange
 		hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield hstrlen httl hvals lindex llen lpos lrange pexpiretime pttl scard sismember
 		smembers smismember srandmember strlen substr ttl type xlen xpending xrange xrevrange zcard zcount zlexcount zmscore zrandmember zrange zrangebylex
 		zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscore`)
 	commands(all, treatment{keys: one}, `
-		append bitfield decr decrby delex delifeq expire expireat geoadd getdel getex getset hdel hexpire hexpireat hgetdel hgetex hincrby hincrbyfloat hmset
-		hpersist hpexpire hpexpireat hset hsetex hsetnx incr incrby incrbyfloat linsert lpop lpush lpushx lrem lset ltrim persist pexpire pexpireat pfadd psetex
+		append delex delifeq expire expireat geoadd getdel getex getset hdel hexpire hexpireat hgetdel hgetex hincrbyfloat hmset
+		hpersist hpexpire hpexpireat hset hsetex hsetnx incrbyfloat linsert lpop lpush lpushx lrem lset ltrim persist pexpire pexpireat pfadd psetex
 		restore rpop rpush rpushx sadd set setbit setex setnx setrange spop srem xack xackdel xadd xautoclaim xclaim xdel xdelex xsetid xtrim zadd
 		zincrby zpopmax zpopmin zrem zremrangebylex zremrangebyrank zremrangebyscore`)
+	// Lua's numbers are exact up to 2^53, and what a script passes on is one of them.
+	commands(all, treatment{keys: one, native: true}, "bitfield decr decrby hincrby incr incrby")
+	commands(all, treatment{keys: one, native: true, reads: true}, "bitfield_ro")
 	commands(all, treatment{keys: one, reads: true, cursor: 2}, "hscan sscan zscan")
-	commands(all, treatment{keys: span(1, -1, 1)}, "del exists mget pfcount pfmerge sdiff sdiffstore sinter sinterstore sunion sunionstore touch unlink")
+	commands(all, treatment{keys: span(1, -1, 1), reads: true}, "exists mget pfcount sdiff sinter sunion touch")
+	commands(all, treatment{keys: span(1, -1, 1)}, "del pfmerge sdiffstore sinterstore sunionstore unlink")
 	commands(all, treatment{keys: span(1, -1, 2)}, "mset msetnx")
-	commands(all, treatment{keys: span(1, 2, 1)}, "geosearchstore lcs lmove rename renamenx rpoplpush smove zrangestore")
+	commands(all, treatment{keys: span(1, 2, 1), reads: true}, "lcs")
+	commands(all, treatment{keys: span(1, 2, 1)}, "geosearchstore lmove rename renamenx rpoplpush smove zrangestore")
 	commands(all, treatment{keys: span(2, -1, 1)}, "bitop")
-	commands(all, treatment{keys: numbered(1, 1)}, "lmpop sintercard zdiff zinter zintercard zmpop zunion")
+	commands(all, treatment{keys: numbered(1, 1), reads: true}, "sintercard zdiff zinter zintercard zunion")
+	commands(all, treatment{keys: numbered(1, 1)}, "lmpop zmpop")
 	commands(all, treatment{keys: numbered(1, 2)}, "msetex")
 	commands(all, treatment{keys: numbered(2, 1, 1)}, "zdiffstore zinterstore zunionstore")
-	commands(all, treatment{keys: numbered(2, 1), native: true}, "eval eval_ro evalsha evalsha_ro fcall fcall_ro")
-	commands(all, treatment{keys: streams}, "xread xreadgroup")
-	commands(all, treatment{keys: sorting}, "sort sort_ro")
+	commands(all, treatment{keys: numbered(2, 1), native: true, reads: true}, "eval_ro evalsha_ro fcall_ro")
+	commands(all, treatment{keys: numbered(2, 1), native: true}, "eval evalsha fcall")
+	commands(all, treatment{keys: streams, reads: true}, "xread")
+	commands(all, treatment{keys: streams}, "xreadgroup")
+	commands(all, treatment{keys: sorting, reads: true}, "sort_ro")
+	commands(all, treatment{keys: sorting}, "sort")
 	commands(all, treatment{keys: near}, "georadius georadiusbymember")
 	commands(all, treatment{keys: copying}, "copy")
 
@@ -181,24 +197,24 @@ var treatments = func() map[string]treatment {
 	}
 
 	no := func(why, names string) { commands(all, treatment{refuse: why}, names) }
-	no("it blocks, and a client that waits in one store does not see the key go to the other: ask without waiting (LPOP, LMOVE, ZPOPMIN, …), and again after a pause",
+	no("it blocks, and a client that waits in one store does not see the key go to the other: ask without waiting (LPOP, LMOVE, ZPOPMIN, …), and again after a pause"+orOld,
 		"blmove blmovem blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin")
 	no("it is about the connection that a key was last written on, which is the split's own: wait on the stores' own clients", "wait waitaof")
 	no("it is about all keys of a store, and the split's keys are on two of them: ask each store's own client (Split.Old and Split.New), and mind that both hold records whose names begin with "+recordPrefix,
 		"dbsize keys randomkey scan")
 	no("it would delete the records by which the split knows where each key is: delete your keys by name, or end the split first", "flushall flushdb swapdb")
-	no("a key that is watched may go to the other store before EXEC: use a transaction of commands (TxPipelined), or a script with declared keys", "watch unwatch")
+	no("a key that is watched may go to the other store before EXEC: use a transaction of commands (TxPipelined), or a script with declared keys"+orOld, "watch unwatch")
 	no("transactions are sent as a whole, by TxPipelined", "multi exec discard")
 	no("messages go through one store only: publish and subscribe on a store's own client (Split.Old or Split.New), the same one in all processes",
 		"publish spublish pubsub subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe")
 	no("it moves a key past the split's records: a split moves keys by itself", "migrate move")
-	no("it changes the connection, which the split shares among all commands of two stores: set it in the options of the endpoint",
-		"asking auth client hello himport monitor psync quit readonly readwrite replconf reset select sync restore-asking")
+	no("it is about the connection, which the split shares among all commands of two stores: set it in the options of the endpoint, or use a store's own client (Split.Old or Split.New)",
+		"asking auth client hello monitor psync quit readonly readwrite replconf reset select sync restore-asking")
 	no("it is about a server and not about keys: ask the store's own client (Split.Old or Split.New)",
-		"acl bgrewriteaof bgsave cluster command commandlog config debug echo failover info lastsave latency lolwut memory module object replicaof role save shutdown slaveof slowlog time xgroup xinfo")
+		"acl bgrewriteaof bgsave cluster command commandlog config debug echo failover hotkeys info lastsave latency lolwut memory module object pfdebug pfselftest replicaof role save shutdown slaveof slowlog time xgroup xinfo")
 	no("scripts and functions are kept by each server: load them on both stores' own clients (Split.Old and Split.New), or send them by EVAL, as redis.Script.Run does by itself", "script function")
-	no("it counts approximately, which cannot be proved to survive a hand-over between versions", "pfdebug pfselftest")
-	no("it is too new to have been tried in a split", "arcount ardel ardelrange arget argetrange argrep arinfo arinsert arlastitems arlen armget armset arnext arop arring arscan arseek arset increx lmovem "+
+	no("alone it asks both stores, which a pipeline or transaction cannot: send it by itself, or ask a store's own client (Split.Old or Split.New)", "ping")
+	no("it is too new to have been tried in a split: use older commands"+orOld, "arcount ardel ardelrange arget argetrange argrep arinfo arinsert arlastitems arlen armget armset arnext arop arring arscan arseek arset himport increx lmovem "+
 		"sdiffcard sunioncard vadd vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange vrem vsetattr vsim xcfgset xnack")
 	return all
 }()
@@ -222,9 +238,6 @@ func treatmentOf(args []any) treatment {
 	}
 	switch {
 	case known:
-		if name == "exists" && len(args) > 2 {
-			t.reads = false
-		}
 		return t
 	case strings.Contains(name, "."):
 		return treatment{refuse: refuseModule}
@@ -235,27 +248,47 @@ func treatmentOf(args []any) treatment {
 // argText is an argument as it goes over the wire; "" for what is none.
 func argText(arg any) string {
 	switch v := arg.(type) {
+	case nil:
+		return ""
 	case string:
 		return v
 	case []byte:
 		return string(v)
-	case nil:
-		return ""
-	case int:
-		return strconv.Itoa(v)
-	case int64:
-		return strconv.FormatInt(v, 10)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case time.Duration:
+		return strconv.FormatInt(v.Nanoseconds(), 10)
 	case bool:
 		if v {
 			return "1"
 		}
 		return "0"
-	case encoding.BinaryMarshaler:
-		b, err := v.MarshalBinary()
+	}
+	v := reflect.ValueOf(arg)
+	if v.Kind() == reflect.Pointer && sentAs(v.Type().Elem()) {
+		if v.IsNil() {
+			return argText(reflect.Zero(v.Type().Elem()).Interface())
+		}
+		return argText(v.Elem().Interface())
+	}
+	if m, ok := arg.(encoding.BinaryMarshaler); ok {
+		b, err := m.MarshalBinary()
 		if err != nil {
 			return ""
 		}
 		return string(b)
 	}
+	if ip, ok := arg.(net.IP); ok {
+		return string(ip)
+	}
+	if v.CanFloat() {
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
+	}
 	return fmt.Sprint(arg)
+}
+
+// sentAs says that of a pointer go-redis sends what it points to.
+func sentAs(t reflect.Type) bool {
+	basic := t.PkgPath() == "" && (t.Kind() <= reflect.Float64 || t.Kind() == reflect.String)
+	return basic || t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[time.Duration]()
 }

@@ -85,5 +85,6 @@ func (s *Split) Begin(ctx context.Context) error {
 	if err := s.kept.write(ctx, "", SplitOld); err != nil {
 		return fmt.Errorf("redismigrate: split %s: begin: %w", s.id, err)
 	}
+	s.readState(ctx)
 	return nil
 }

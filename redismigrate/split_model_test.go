@@ -311,10 +311,11 @@ func (a ask[V]) harmless() bool {
 	return false
 }
 
-// swept says whether no key is on a side, not even one that does not exist, and none on its way.
+// swept says whether no key is on a side, not even one that does not exist, and none on its way. Hand-overs of no value do not count: there are always some of keys that
+// are about to be created.
 func (m *model) swept(s side, keys int8) bool {
 	for k := range keys {
-		if _, st := m.record(s, k); st == leaving || st == here && (m.stores[s][k].recorded || m.value(s, k).n != 0) {
+		if _, st := m.record(s, k); st == leaving && m.value(s, k).n != 0 || st == here && (m.stores[s][k].recorded || m.value(s, k).n != 0) {
 			return false
 		}
 		if _, st := m.record(s.other(), k); st == leaving {

@@ -37,6 +37,9 @@ func (e *SplitRefusedError) Error() string {
 	return fmt.Sprintf("redismigrate: split %s: %s is refused: %s", e.Split, e.Command, e.Why)
 }
 
+// Unwrap says that it was not carried out.
+func (e *SplitRefusedError) Unwrap() error { return ErrSplitNotRun }
+
 func (s *Split) refusal(cmd redis.Cmder, why string) error {
 	s.count.refused.Add(1)
 	return &SplitRefusedError{Split: s.id, Command: strings.ToUpper(cmd.FullName()), Why: why}
@@ -95,7 +98,10 @@ func (s *Split) planCommand(cmd redis.Cmder) (p plannedCommand) {
 			}
 			continue
 		}
-		p.add(key)
+		if p.add(key); len(p.keys) > mostKeys {
+			p.err = s.refusal(cmd, fmt.Sprintf("it names more than %d of the split's keys, each of which may have to be brought first: make several commands of it", mostKeys))
+			return p
+		}
 	}
 	switch {
 	case len(p.keys) == 0:
@@ -112,6 +118,9 @@ func (s *Split) planCommand(cmd redis.Cmder) (p plannedCommand) {
 	}
 	return p
 }
+
+// mostKeys is how many of the split's keys one command may name.
+const mostKeys = 100
 
 // all reports whether all keys at those positions are the split's.
 func (s *Split) all(args []any, at []int) bool {

@@ -39,6 +39,19 @@ func (s SplitState) String() string {
 	return splitStateNames[s]
 }
 
+// MarshalText is String, so that a report in JSON shows words.
+func (s SplitState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *SplitState) UnmarshalText(text []byte) (err error) {
+	if string(text) == SplitUnknown.String() {
+		*s = SplitUnknown
+		return nil
+	}
+	*s, err = ParseSplitState(string(text))
+	return err
+}
+
 // ParseSplitState reads what String writes; "unknown" is none.
 func ParseSplitState(text string) (SplitState, error) {
 	for s, name := range splitStateNames {
@@ -178,6 +191,8 @@ func (s *Split) watchState(ctx context.Context) {
 
 // readState reads the state once. What was read before stays until it is too old.
 func (s *Split) readState(ctx context.Context) {
+	s.reader.Lock()
+	defer s.reader.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, s.opt.MaxAge)
 	defer cancel()
 	before := time.Now()
@@ -217,9 +232,23 @@ func (s *Split) current() (*lease, error) {
 		if err == nil {
 			err = errors.New("it was not read again in time")
 		}
-		return nil, fmt.Errorf("redismigrate: split %s: %w: the last state that was read (%s) is older than %s, and another one may be in force: %w", s.id, ErrSplitState, l.state, s.opt.MaxAge, err)
+		return nil, fmt.Errorf("redismigrate: split %s: %w: the last state that was read (%s) is older than %s, and another one may be in force: %w", s.id, ErrSplitState, l.state, s.opt.MaxAge, notRun{err})
 	}
 	return l, nil
+}
+
+// awaitState is current for jobs, which wait a moment for a state that was read late.
+func (s *Split) awaitState(ctx context.Context) (*lease, error) {
+	for deadline := time.Now().Add(s.opt.settling()); ; {
+		l, err := s.current()
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) || isNotBegun(err) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(s.opt.Refresh):
+		}
+	}
 }
 
 // ErrSplitState is wrapped by the error of a command that was not sent because the state of the split is not known well enough.

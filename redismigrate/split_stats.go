@@ -10,17 +10,17 @@ type splitCounters struct {
 
 // SplitStats are counters since the process began, and what it goes by now: for a Prometheus collector, or a log line.
 type SplitStats struct {
-	State     SplitState
-	Others    int64 // commands on keys that are not the split's, sent to the old store
-	Direct    int64 // commands sent as they are, in the states old, new and sealed
-	Scripted  int64 // tries of commands inside a script, in home and away
-	Watched   int64 // tries of commands and transactions with watched records, in home and away
-	Departed  int64 // hand-overs that were begun or helped along
-	ToNew     int64 // hand-overs to the new store that this process finished
-	ToOld     int64 // and to the old one
-	Refused   int64 // commands that were not sent: see SplitRefusedError and ErrSplitState
-	Ambiguous int64 // commands whose answer came too late to be relied on
-	Rejected  int64 // hand-overs that a store would not take; the keys stayed where they were
+	State     SplitState `json:"state"`
+	Others    int64      `json:"others"`    // commands on keys that are not the split's, sent to the old store
+	Direct    int64      `json:"direct"`    // commands sent as they are, in the states old, new and sealed
+	Scripted  int64      `json:"scripted"`  // tries of commands inside a script, in home and away
+	Watched   int64      `json:"watched"`   // tries of commands and transactions with watched records, in home and away
+	Departed  int64      `json:"departed"`  // hand-overs that were begun or helped along
+	ToNew     int64      `json:"to_new"`    // hand-overs to the new store that this process finished
+	ToOld     int64      `json:"to_old"`    // and to the old one
+	Refused   int64      `json:"refused"`   // commands that were not sent: see SplitRefusedError and ErrSplitState
+	Ambiguous int64      `json:"ambiguous"` // commands whose answer came too late to be relied on
+	Rejected  int64      `json:"rejected"`  // hand-overs that a store would not take; the keys stayed where they were
 }
 
 // Stats returns the counters.

@@ -14,10 +14,11 @@ import (
 // SplitAudit is what a look at all keys of both stores found.
 type SplitAudit struct {
 	// Old and New are the split's keys that exist on each store.
-	Old, New int64
+	Old int64 `json:"old"`
+	New int64 `json:"new"`
 	// Undecided counts what keeps the split from going to the state that was asked for; Examples are up to 100 of them.
-	Undecided int64
-	Examples  []UndecidedKey
+	Undecided int64          `json:"undecided"`
+	Examples  []UndecidedKey `json:"examples,omitempty"`
 }
 
 // Clean reports whether nothing keeps the split from that step.
@@ -44,9 +45,9 @@ func needs(from, to SplitState) (empty [2]bool, recorded bool) {
 	return empty, recorded
 }
 
-// Audit looks at all keys of both stores and says what keeps the split from going to a state; it changes nothing.
+// Audit looks at all keys of both stores and says what keeps the split from going to a state (the present one: nothing is asked for, and the keys are counted); it changes nothing.
 func (s *Split) Audit(ctx context.Context, to SplitState) (SplitAudit, error) {
-	l, err := s.current()
+	l, err := s.awaitState(ctx)
 	if err != nil {
 		return SplitAudit{}, err
 	}
@@ -57,13 +58,47 @@ func (s *Split) Audit(ctx context.Context, to SplitState) (SplitAudit, error) {
 	return a, err
 }
 
-const auditTries = 5
+const (
+	auditTries = 5
+	auditPause = 50 * time.Millisecond
+)
+
+// lookedAgain looks at keys by their names.
+func (s *Split) lookedAgain(ctx context.Context, st *splitStore, keys []string) ([]found, error) {
+	pipe := st.client.Pipeline()
+	there := make([]*redis.IntCmd, len(keys))
+	for i, k := range keys {
+		there[i] = pipe.Exists(ctx, k)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, st.fail("look at keys again", err)
+	}
+	var names []string
+	for i, k := range keys {
+		names = append(names, recordOf(k))
+		if there[i].Val() > 0 {
+			names = append(names, k)
+		}
+	}
+	return s.looked(ctx, st, names, false)
+}
 
 func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, error) {
 	empty, recorded := needs(from, to)
 	for range auditTries {
 		var a SplitAudit
 		again := false
+		var moving [2][]string // keys whose hand-over was under way
+		judge := func(f found, st *splitStore) {
+			switch {
+			case empty[st.side] && f.exists && f.recorded && f.standing == gone:
+				a.undecided(f, st, "a value of it was left where it has gone from")
+			case empty[st.side] && (f.exists || f.recorded && f.standing == here):
+				a.undecided(f, st, "it has not been handed over")
+			case recorded && st.side == newSide && f.exists && !f.recorded:
+				a.undecided(f, st, "it has no record yet")
+			}
+		}
 		for _, st := range s.stores {
 			changed, err := st.scan(ctx, func(ctx context.Context, names []string) error {
 				list, err := s.looked(ctx, st, names, false)
@@ -74,16 +109,13 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 					if f.exists {
 						*[2]*int64{&a.Old, &a.New}[st.side]++
 					}
-					switch {
-					case f.recorded && f.standing == leaving:
-						a.undecided(f, st, "its hand-over was begun and not finished")
-					case empty[st.side] && f.exists && f.recorded && f.standing == gone:
-						a.undecided(f, st, "a value of it was left where it has gone from")
-					case empty[st.side] && (f.exists || f.recorded && f.standing == here):
-						a.undecided(f, st, "it has not been handed over")
-					case recorded && st.side == newSide && f.exists && !f.recorded:
-						a.undecided(f, st, "it has no record yet")
+					if f.recorded && f.standing == leaving {
+						if empty != [2]bool{} {
+							moving[st.side] = append(moving[st.side], f.key)
+						}
+						continue
 					}
+					judge(f, st)
 				}
 				return nil
 			})
@@ -92,9 +124,40 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 			}
 			again = again || changed
 		}
-		if !again {
-			return a, nil
+		if again {
+			continue
 		}
+		// Commands hand keys over all the time, new ones among them. Only those hand-overs count that nobody finishes.
+		for left := s.opt.CommandTimeout + stepMargin; len(moving[oldSide])+len(moving[newSide]) > 0; left -= auditPause {
+			for _, st := range s.stores {
+				names := moving[st.side]
+				moving[st.side] = nil
+				for len(names) > 0 {
+					page := names[:min(len(names), scanPage)]
+					names = names[len(page):]
+					list, err := s.lookedAgain(ctx, st, page)
+					if err != nil {
+						return a, err
+					}
+					for _, f := range list {
+						switch {
+						case f.recorded && f.standing == leaving && left > 0:
+							moving[st.side] = append(moving[st.side], f.key)
+						case f.recorded && f.standing == leaving:
+							a.undecided(f, st, "its hand-over was begun and not finished")
+						default:
+							judge(f, st)
+						}
+					}
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return a, ctx.Err()
+			case <-time.After(auditPause):
+			}
+		}
+		return a, nil
 	}
 	return SplitAudit{}, errors.New("masters or slots of a store changed during each look at its keys; wait until they are at rest")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,8 +35,8 @@ func (o SweepOptions) withDefaults() SweepOptions {
 // SweepResult says what a Sweep did, also when it returns an error.
 type SweepResult struct {
 	// Complete is true when a pass over both stores found nothing more to do.
-	Complete bool `json:"complete"`
-	State    SplitState
+	Complete bool          `json:"complete"`
+	State    SplitState    `json:"state"`
 	Passes   int           `json:"passes"`
 	Moved    int64         `json:"moved"`   // keys that were handed over, those that do not exist among them
 	Adopted  int64         `json:"adopted"` // keys of the new store that got their record
@@ -80,7 +81,7 @@ type sweeper struct {
 }
 
 func (w *sweeper) run(ctx context.Context) error {
-	l, err := w.s.current()
+	l, err := w.s.awaitState(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,11 +103,11 @@ func (w *sweeper) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if w.todo == 0 && !away && !home {
+		if w.todo == 0 && w.stuck == 0 && !away && !home {
 			w.result.Complete = true
 			return nil
 		}
-		if n := w.stuck; n > 0 && n == w.todo {
+		if n := w.stuck; n > 0 && n >= w.todo {
 			return fmt.Errorf("%d keys could not be handed over and stay where they are, the first: %s: %s", n, clipped(w.result.Undecided[0].Key), w.result.Undecided[0].Why)
 		}
 	}
@@ -115,7 +116,7 @@ func (w *sweeper) run(ctx context.Context) error {
 
 // page looks at a page of SCAN.
 func (w *sweeper) page(ctx context.Context, st *splitStore, names []string, each func(context.Context, *splitStore, []found) error) error {
-	l, err := w.s.current()
+	l, err := w.s.awaitState(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,6 +159,9 @@ func (w *sweeper) leave(ctx context.Context, st *splitStore, list []found) error
 				return err
 			}
 		}
+		if !f.recorded || f.standing != leaving { // those are somebody's command's, or are helped along now: they do not ask for another pass
+			w.todo++
+		}
 		batch, bytes = append(batch, f.key), bytes+f.bytes
 	}
 	return flush()
@@ -165,6 +169,7 @@ func (w *sweeper) leave(ctx context.Context, st *splitStore, list []found) error
 
 // look sees to what is on the store that keys are to be on.
 func (w *sweeper) look(ctx context.Context, st *splitStore, list []found) error {
+	var adopted []string
 	for _, f := range list {
 		switch {
 		case f.recorded && f.standing == gone:
@@ -179,9 +184,12 @@ func (w *sweeper) look(ctx context.Context, st *splitStore, list []found) error 
 		case !f.recorded && st.side == newSide: // created in the state new: the record that it is here comes with a hand-over of no value
 			w.todo++
 			w.result.Adopted++
-			if err := w.alone(ctx, f.key, newSweep[splitValue](newSide)); err != nil {
-				return err
-			}
+			adopted = append(adopted, f.key)
+		}
+	}
+	for batch := range slices.Chunk(adopted, w.opt.Batch) {
+		if err := w.handOver(ctx, w.s.stores[oldSide], batch); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -222,7 +230,6 @@ const maxUndecided = 100
 
 // handOver hands over a batch: all depart, all arrive, all are finished, in one round trip each. Whatever does not go so goes alone.
 func (w *sweeper) handOver(ctx context.Context, from *splitStore, keys []string) error {
-	w.todo += int64(len(keys))
 	if err := w.pace.wait(ctx, int64(len(keys))); err != nil {
 		return err
 	}
