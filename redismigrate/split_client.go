@@ -128,7 +128,7 @@ func newSplit(ctx context.Context, m Move, opt SplitOptions) (_ *Split, err erro
 	}
 	defer func() {
 		if err != nil {
-			s.closeStores()
+			_ = s.closeStores() // the error before says what matters
 		}
 	}()
 	if s.states = opt.States; s.states == nil {

@@ -183,7 +183,7 @@ func objectKinds() []objectKind {
 			return objectOp{
 				send: func(ctx context.Context, c *redis.Client, keys []string) error {
 					return c.SetNX(ctx, keys[0], v, 0).Err()
-				}, //nolint:staticcheck // as programs have it
+				},
 				make: func(s string) string {
 					if s == "" {
 						return v

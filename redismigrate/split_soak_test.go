@@ -169,7 +169,6 @@ type soakChild struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	sum   chan soakCount // closed without a sum if it was killed
-	lines *sync.Map
 }
 
 func startSoakChild(t *testing.T, p soakProcess) *soakChild {
