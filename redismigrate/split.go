@@ -67,7 +67,8 @@ package redismigrate
 //
 //   - home to old: no key is on the new store, not even one that does not exist but has a record that says here, and none is leaving;
 //   - away to new: no key is on the old store, in the same sense, and none is leaving. Nobody creates one there any more: a process in away creates on the
-//     new store, and there is none in home;
+//     new store, and there is none in home. A first hand-over of no value may be under way, as there always are some; a second one may not: a value that somebody in the state
+//     new creates meanwhile would be overwritten by it;
 //   - away to home: every key of the new store has a record, which those that were created in the state new get by a hand-over of no value:
 //     to a process in home, a key without a record is on the old store.
 //

@@ -126,3 +126,32 @@ func (cutPipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 		return errCut
 	}
 }
+
+// A hand-over that nobody finishes keeps a split from going on, in either direction, until the mover has seen to it.
+func TestSplitSeesWhatNobodyFinishes(t *testing.T) {
+	t.Parallel()
+	old, fresh := ownPair(t)
+	s := begun(t, old, fresh)
+	c, ctx := s.Client(), t.Context()
+	put(t, s, SplitHome)
+	put(t, s, SplitAway)
+	for name, from := range map[string]side{"to the new store": oldSide, "to the old store, by a process that was in home": newSide} {
+		t.Run(name, func(t *testing.T) {
+			key := "session:" + name
+			require.NoError(t, c.Set(ctx, key, "x", 0).Err()) // on the new store
+			if from == oldSide {
+				put(t, s, SplitHome)
+				require.NoError(t, c.Append(ctx, key, "").Err())
+				put(t, s, SplitAway)
+			}
+			_, err := s.ask(ctx, s.stores[from], ask[splitValue]{kind: askDepart, side: from}, key)
+			require.NoError(t, err)
+			require.ErrorContains(t, s.MayStep(ctx, SplitNew), unfinished)
+			r, err := s.Sweep(ctx, SweepOptions{})
+			require.NoError(t, err)
+			require.True(t, r.Complete)
+			require.NoError(t, s.MayStep(ctx, SplitNew))
+			require.Equal(t, "x", c.Get(ctx, key).Val())
+		})
+	}
+}

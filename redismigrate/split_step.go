@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 	for range auditTries {
 		var a SplitAudit
 		again := false
-		var moving [2][]string // keys whose hand-over was under way
+		var moving []string // keys whose hand-over away from the store that is to be empty was under way
 		judge := func(f found, st *splitStore) {
 			switch {
 			case empty[st.side] && f.exists && f.recorded && f.standing == gone:
@@ -99,7 +100,13 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 				a.undecided(f, st, "it has no record yet")
 			}
 		}
-		for _, st := range s.stores {
+		// The store that is to be empty comes last: a hand-over to it would be seen on the other one first, where nobody begins one any more.
+		order := []*splitStore{s.stores[newSide], s.stores[oldSide]}
+		if empty[newSide] {
+			slices.Reverse(order)
+		}
+		last := order[1]
+		for _, st := range order {
 			changed, err := st.scan(ctx, func(ctx context.Context, names []string) error {
 				list, err := s.looked(ctx, st, names, false)
 				if err != nil {
@@ -109,13 +116,14 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 					if f.exists {
 						*[2]*int64{&a.Old, &a.New}[st.side]++
 					}
-					if f.recorded && f.standing == leaving {
-						if empty != [2]bool{} {
-							moving[st.side] = append(moving[st.side], f.key)
-						}
-						continue
+					switch {
+					case !f.recorded || f.standing != leaving:
+						judge(f, st)
+					case empty[st.side]:
+						moving = append(moving, f.key)
+					case empty != [2]bool{}:
+						a.undecided(f, st, unfinished)
 					}
-					judge(f, st)
 				}
 				return nil
 			})
@@ -127,39 +135,42 @@ func (s *Split) audit(ctx context.Context, from, to SplitState) (SplitAudit, err
 		if again {
 			continue
 		}
-		// Commands hand keys over all the time, new ones among them. Only those hand-overs count that nobody finishes.
-		for left := s.opt.CommandTimeout + stepMargin; len(moving[oldSide])+len(moving[newSide]) > 0; left -= auditPause {
-			for _, st := range s.stores {
-				names := moving[st.side]
-				moving[st.side] = nil
-				for len(names) > 0 {
-					page := names[:min(len(names), scanPage)]
-					names = names[len(page):]
-					list, err := s.lookedAgain(ctx, st, page)
-					if err != nil {
-						return a, err
-					}
-					for _, f := range list {
-						switch {
-						case f.recorded && f.standing == leaving && left > 0:
-							moving[st.side] = append(moving[st.side], f.key)
-						case f.recorded && f.standing == leaving:
-							a.undecided(f, st, "its hand-over was begun and not finished")
-						default:
-							judge(f, st)
-						}
-					}
-				}
-			}
-			select {
-			case <-ctx.Done():
-				return a, ctx.Err()
-			case <-time.After(auditPause):
-			}
-		}
-		return a, nil
+		err := s.auditMoving(ctx, &a, last, moving, judge)
+		return a, err
 	}
 	return SplitAudit{}, errors.New("masters or slots of a store changed during each look at its keys; wait until they are at rest")
+}
+
+const unfinished = "its hand-over was begun and not finished"
+
+// auditMoving looks again at keys that were on their way. Commands hand keys over all the time, new ones among them: only those hand-overs count that nobody finishes.
+func (s *Split) auditMoving(ctx context.Context, a *SplitAudit, st *splitStore, moving []string, judge func(found, *splitStore)) error {
+	for left := s.opt.CommandTimeout + stepMargin; len(moving) > 0; left -= auditPause {
+		var still []string
+		for page := range slices.Chunk(moving, scanPage) {
+			list, err := s.lookedAgain(ctx, st, page)
+			if err != nil {
+				return err
+			}
+			for _, f := range list {
+				switch {
+				case !f.recorded || f.standing != leaving:
+					judge(f, st)
+				case left > 0:
+					still = append(still, f.key)
+				default:
+					a.undecided(f, st, unfinished)
+				}
+			}
+		}
+		moving = still
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(auditPause):
+		}
+	}
+	return nil
 }
 
 // MayStep says what keeps the split from going to a neighbouring state: nil means that it may. It takes at least as long as every process needs to see the present state and to end
