@@ -147,7 +147,7 @@ func newSplit(ctx context.Context, m Move, opt SplitOptions) (_ *Split, err erro
 		Addr: "split-" + s.id, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
-			return nil, fmt.Errorf("redismigrate: split %s: this client has no connection of its own: publish, subscribe and monitor on a store's own client (Split.Old or Split.New)", s.id)
+			return nil, fmt.Errorf("redismigrate: split %s: this client has no connection of its own: publish, subscribe and monitor on a store's own client (Split.Old or Split.New); a copy that was made of it (WithTimeout) routes nothing, so set timeouts in the options of the endpoints", s.id)
 		},
 	})
 	s.client.AddHook(splitHook{s})

@@ -166,7 +166,8 @@ var treatments = func() map[string]treatment {
 		restore rpop rpush rpushx sadd set setbit setex setnx setrange spop srem xack xackdel xadd xautoclaim xclaim xdel xdelex xsetid xtrim zadd
 		zincrby zpopmax zpopmin zrem zremrangebylex zremrangebyrank zremrangebyscore`)
 	// Lua's numbers are exact up to 2^53, and what a script passes on is one of them.
-	commands(all, treatment{keys: one, native: true}, "bitfield decr decrby hincrby incr incrby")
+	commands(all, treatment{keys: one, native: true}, "bitfield")
+	commands(all, treatment{keys: one}, "decr decrby hincrby incr incrby") // see scriptRunText
 	commands(all, treatment{keys: one, native: true, reads: true}, "bitfield_ro")
 	commands(all, treatment{keys: one, reads: true, cursor: 2}, "hscan sscan zscan")
 	commands(all, treatment{keys: span(1, -1, 1), reads: true}, "exists mget pfcount sdiff sinter sunion touch")

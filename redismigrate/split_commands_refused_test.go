@@ -62,6 +62,7 @@ var refusedCases = []refusedCase{
 		`MGET is refused: key "session:a" is part of the split and key "cart:c" is not, so that they are not on one store: use a command for each`},
 	{"the other first", SplitAway, func(ctx context.Context, c *redis.Client) error { return c.Rename(ctx, "cart:c", "session:a").Err() },
 		`RENAME is refused: key "session:a" is part of the split and key "cart:c" is not, so that they are not on one store: use a command for each`},
+	{"a key without a name", SplitOld, func(ctx context.Context, c *redis.Client) error { return c.MGet(ctx, "session:a", "").Err() }, `MGET is refused: key "session:a" is part of the split and key "" is not`},
 	{"a script on keys of both", SplitNew, func(ctx context.Context, c *redis.Client) error {
 		return c.Eval(ctx, "return 1", []string{"cart:c", "session:a"}).Err()
 	}, `EVAL is refused: key "session:a" is part of the split and key "cart:c" is not`},
@@ -165,7 +166,7 @@ func refusingSplit(t *testing.T) (*Split, *givenState, []*servers.RedisServer) {
 	state := &givenState{}
 	state.now.Store(int64(SplitOld))
 	opt := quickSplit()
-	opt.States = state
+	opt.States, opt.MaxAge, opt.CommandTimeout = state, time.Second, 5*time.Second
 	return openSplit(t, old.URL, fresh.URL, opt), state, []*servers.RedisServer{old, fresh}
 }
 
@@ -259,7 +260,7 @@ func TestSplitWithoutItsState(t *testing.T) {
 		} {
 			require.ErrorIs(t, err, ErrSplitState)
 			require.ErrorContains(t, err, "redismigrate: split sessions: the state of the split cannot be told: the last state that was read ("+in.String()+
-				") is older than 200ms, and another one may be in force: the place where the state is kept is out of order")
+				") is older than 1s, and another one may be in force: the place where the state is kept is out of order")
 		}
 		require.Equal(t, before, toldBy(t, both...))
 		require.Equal(t, refused+3, s.Stats().Refused)

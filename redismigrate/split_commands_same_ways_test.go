@@ -140,6 +140,24 @@ var sameTogether = []sameCase{
 			return nil
 		}))
 	}},
+	{"transactions in which one fails", func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Set(ctx, k("s"), "x", 0)
+	}, func(ctx context.Context, c *redis.Client, k keyName) []any {
+		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.Incr(ctx, k("n"))
+			p.LPush(ctx, k("s"), "wrong")
+			p.Incr(ctx, k("n"))
+			p.Get(ctx, k("none"))
+			return nil
+		}))
+	}},
+	{"transactions in which one finds nothing", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
+		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.Get(ctx, k("none"))
+			p.Incr(ctx, k("n"))
+			return nil
+		}))
+	}},
 	{"transactions that the server does not take", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
 		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.Incr(ctx, k("n"))

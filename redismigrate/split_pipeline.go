@@ -80,7 +80,8 @@ func (s *Split) transaction(ctx context.Context, wrappedCmds []redis.Cmder) erro
 	err = s.inTime(ctx, l, func(ctx context.Context) error {
 		if l.state.direct() {
 			s.count.direct.Add(int64(len(cmds)))
-			return s.sendTx(ctx, s.stores[l.state.toward()], cmds)
+			_, err := answeredAs(s.sendTx(ctx, s.stores[l.state.toward()], cmds))
+			return err
 		}
 		return s.carry(ctx, l, &watchedCommands{s: s, cmds: cmds, guarded: all.keys})
 	})

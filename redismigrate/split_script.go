@@ -61,7 +61,8 @@ func notCompiled(err error) bool {
 	return isServerError(err) && strings.Contains(err.Error(), "rror compiling script")
 }
 
-// scriptRunText runs a command if all of its keys are here. KEYS: the records, then the keys. ARGV: how many keys, which store, the command.
+// scriptRunText runs a command if all of its keys are here. KEYS: the records, then the keys. ARGV: how many keys, which store, the command. Lua's numbers are exact up to 2^53: what a
+// counter has come to beyond that is read back as text, which go-redis takes for a number as well.
 const scriptRunText = `
 local n, store = tonumber(ARGV[1]), ARGV[2]
 for i = 1, n do
@@ -69,7 +70,13 @@ for i = 1, n do
   if r then s = string.sub(r, 1, 1) elseif store == 'o' or redis.call('EXISTS', KEYS[n + i]) == 1 then s = 'h' end
   if s ~= 'h' then return {err = '` + elsewhere + ` ' .. (i - 1) .. ' ' .. s} end
 end
-return redis.pcall(unpack(ARGV, 3))
+local reply = redis.pcall(unpack(ARGV, 3))
+if type(reply) == 'number' and math.abs(reply) >= 2 ^ 53 then
+  local name = string.upper(ARGV[3])
+  if name == 'HINCRBY' then return redis.call('HGET', ARGV[4], ARGV[5]) end
+  if name == 'INCR' or name == 'INCRBY' or name == 'DECR' or name == 'DECRBY' then return redis.call('GET', ARGV[4]) end
+end
+return reply
 `
 
 var scriptRun = redis.NewScript(scriptRunText)
