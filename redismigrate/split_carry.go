@@ -77,7 +77,7 @@ func (s *Split) errandOf(ctx context.Context, e splitErrand, keys []string, r ru
 				return out, s.onItsWay(key, e, err)
 			}
 			if t.refused && out.why == nil {
-				out.why = fmt.Errorf("redismigrate: split %s: key %q cannot come to the %s store and stays where it is: %w", s.id, clipped(key), sideNames[a.side], t.over.why)
+				out.why = fmt.Errorf("redismigrate: split %s: key %q cannot come to the %s store and stays where it is: %w", s.id, clipped(key), sideNames[a.side], notRun{t.why})
 			}
 			e = e.step(t.splitTold)
 			if after != nil {
@@ -193,7 +193,7 @@ func (s *Split) ask(ctx context.Context, st *splitStore, a ask[splitValue], key 
 // arrivedTold is what a store says to a value that arrives.
 type arrivedTold struct {
 	splitTold
-	over struct{ why error }
+	why error // it was refused
 }
 
 func (s *Split) arriveBy(ctx context.Context, c redis.Scripter, a ask[splitValue], key string) *redis.Cmd {
@@ -204,7 +204,7 @@ func (s *Split) arriveBy(ctx context.Context, c redis.Scripter, a ask[splitValue
 func arrivedAs(st *splitStore, reply any, err error, seq int64) (t arrivedTold, _ error) {
 	if err != nil {
 		if isServerError(err) && !transient(err) {
-			t.refused, t.standing, t.over.why = true, leaving, st.fail("RESTORE", err)
+			t.refused, t.standing, t.why = true, leaving, st.fail("RESTORE", err)
 			return t, nil
 		}
 		return t, st.fail("take a key over", err)
@@ -215,7 +215,7 @@ func arrivedAs(st *splitStore, reply any, err error, seq int64) (t arrivedTold, 
 	}
 	t.splitTold, err = noted(list, seq)
 	if t.refused {
-		t.over.why = errors.New("it was refused before")
+		t.why = errors.New("it was refused before")
 	}
 	return t, err
 }
