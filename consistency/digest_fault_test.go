@@ -307,7 +307,9 @@ func TestMidwayFaultsOfDigestsAreErrors(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		_, err := check.Run(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Error(t, err)
+		// The context, or the server's time limit that was made from it: which comes first is chance.
+		require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeLimit) || mysqlErrorNumber(err) == 3024, "%v", err)
 	})
 	t.Run("dropped", func(t *testing.T) {
 		err := faulty(t, check, func() { exec(t, left.DB, "DROP TABLE k") })
