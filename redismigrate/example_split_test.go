@@ -75,7 +75,7 @@ func ExampleSplitRefusedError() {
 	fmt.Println(refused.Why)
 	// Output:
 	// true BLPOP
-	// it blocks, and a client that waits in one store does not see the key go to the other: ask without waiting (LPOP, LMOVE, ZPOPMIN, …), and again after a pause
+	// it blocks, and a client that waits in one store does not see the key go to the other: ask without waiting (LPOP, LMOVE, ZPOPMIN, …), and again after a pause; for keys that are not part of the split, use the old store's own client (Split.Old)
 }
 
 // The state may be kept where a team keeps its switches. Then MayStep says whether it may be changed.
