@@ -41,7 +41,8 @@ type Guard struct {
 	SameConnection bool
 
 	// MaxArguments is how many distinct arguments of one statement are explained for each call site and test; the worst plan
-	// counts. Default 20 (DefaultArguments).
+	// counts. Default 20 (DefaultArguments). A look-up in one table by a whole unique key is explained once for all integers: its plan is
+	// the same for each.
 	MaxArguments int
 
 	// AllowUnanalysable lets a captured test go on to pass although some of its statements could not be judged: they are logged. By

@@ -21,9 +21,10 @@ type statementText struct {
 
 	parts []*statementText // the single ones, if it is several statements in one text
 
-	ownSession bool // it reads a user variable, which only the program's session has
-	valuesOnly bool // an INSERT of given values reads nothing, whatever they are
-	readsFirst bool // it is explained before it runs, as it changes or locks what it reads
+	ownSession  bool // it reads a user variable, which only the program's session has
+	valuesOnly  bool // an INSERT of given values reads nothing, whatever they are
+	plainLookup bool // see isPlainLookup
+	readsFirst  bool // it is explained before it runs, as it changes or locks what it reads
 }
 
 const (
@@ -86,6 +87,7 @@ func readText(query string) *statementText {
 	t.ownSession = userVariable.MatchString(t.shape)
 	insert := t.verb == "INSERT" || t.verb == "REPLACE"
 	t.valuesOnly = insert && !anySelect.MatchString(t.shape)
+	t.plainLookup = t.err == nil && t.stmt.readOnly && isPlainLookup(t.shape)
 	t.readsFirst = t.err == nil && !t.stmt.readOnly && !t.valuesOnly
 	return t
 }

@@ -37,6 +37,7 @@ type workload struct {
 	total   int                   // statements that were sent
 	failed  int                   // of them, those that the server or the driver refused
 	other   map[string]int        // those that have no plan, by verb
+	changes int                   // of them, those that may change plans
 	outage  int                   // connection errors in a row
 	lost    error                 // the last one
 	behind  []*job                // under way, of reads that have ended
@@ -57,6 +58,8 @@ type entry struct {
 	calls  int
 	tuples map[uint64]*tuple
 	others int // calls with arguments beyond the limit
+
+	lookup *lookup // all its arguments examine the same; nil: not known
 
 	prompt bool // no EXPLAIN of it lags behind any more
 	onOwn  bool // explain it on the program's connection while that is in a transaction: elsewhere it could not be told
@@ -88,6 +91,7 @@ type job struct {
 	filled bool // see question
 	later  bool // on the program's connection, when that is free
 	behind bool // the program need not wait for it: see mayLag
+	at     int  // workload.changes when it was asked for
 }
 
 // begin implements observer.
@@ -161,7 +165,7 @@ func (w *workload) register(s *Statement, text *statementText, site CallSite, ha
 		w.entries[key] = e
 		w.order = append(w.order, e)
 	}
-	j := &job{entry: e, tuple: e.tuples[hash], hash: hash, text: text, args: s.Args}
+	j := &job{entry: e, tuple: e.tuples[hash], hash: hash, text: text, args: s.Args, at: w.changes}
 	w.jobs[s] = append(w.jobs[s], j)
 	if text.err != nil {
 		j.known = true
@@ -174,6 +178,11 @@ func (w *workload) register(s *Statement, text *statementText, site CallSite, ha
 	}
 	if j.tuple != nil || len(e.tuples) >= limit {
 		j.known = true
+		return j
+	}
+	if t := w.knownLookup(e, text, s.Args); t != nil {
+		j.known, j.tuple = true, t
+		e.tuples[hash] = t
 		return j
 	}
 	if w.outage >= maxOutage {
@@ -287,6 +296,9 @@ func (w *workload) count(s *Statement) {
 			continue
 		}
 		w.other[t.verb]++
+		if changing(t.verb) {
+			w.changes++
+		}
 		switch t.verb {
 		case "BEGIN", "START TRANSACTION":
 			w.inTx[s.Conn] = true
@@ -348,7 +360,9 @@ func (w *workload) take(j *job) {
 		return
 	}
 	w.outage = 0
-	e.add(j.tuple, w.judge(j))
+	r := w.judge(j)
+	e.add(j.tuple, r)
+	j.learn(r)
 }
 
 // takeFailed takes from a statement that failed only what speaks against it: that it failed may be the consequence.
