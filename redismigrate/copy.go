@@ -10,7 +10,7 @@ import (
 
 // CopyOptions tune Copy. The zero value is what most want.
 type CopyOptions struct {
-	// ScanCount is the COUNT given to SCAN. Default 5,000.
+	// ScanCount is the COUNT given to SCAN. Default 1,000: longer calls hold up the workers' own reads.
 	ScanCount int
 	// Batch is how many keys one round trip copies at most. Default 500.
 	Batch int
@@ -49,7 +49,7 @@ type CopyOptions struct {
 }
 
 func (o CopyOptions) withDefaults() CopyOptions {
-	o.ScanCount = orDefault(o.ScanCount, defaultScanCount)
+	o.ScanCount = orDefault(o.ScanCount, 1000)
 	o.Batch = orDefault(o.Batch, 500)
 	o.BatchBytes = orDefault(o.BatchBytes, 1<<20)
 	o.BigKey = orDefault(o.BigKey, 64<<20)
