@@ -21,8 +21,7 @@ func TestSplitStepsBesideNewKeys(t *testing.T) {
 	operator := openSplit(t, old.URL, fresh.URL, opt)
 	require.NoError(t, operator.Begin(t.Context()))
 	service := openSplit(t, old.URL, fresh.URL, opt)
-	put(t, operator, SplitHome)
-	put(t, operator, SplitAway)
+	put(t, operator, SplitHome, SplitAway)
 	sees(t, SplitAway, service)
 	var writers sync.WaitGroup
 	var n, failed atomic.Int64
@@ -77,8 +76,7 @@ func TestSplitNeverSaysThatACommandWasNotRunThatWas(t *testing.T) {
 	t.Parallel()
 	old, fresh := ownPair(t)
 	s := begun(t, old, fresh)
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	l, err := s.current()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -97,8 +95,7 @@ func TestSplitKnowsWhatItDoesNotKnow(t *testing.T) {
 	s := begun(t, old, fresh)
 	c, ctx := s.Client(), t.Context()
 	require.NoError(t, c.Set(ctx, "session:1", "1", 0).Err())
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	s.New().AddHook(cutPipelines{})
 	err := c.Incr(ctx, "session:1").Err()
 	require.ErrorIs(t, err, errCut)
@@ -133,8 +130,7 @@ func TestSplitSeesWhatNobodyFinishes(t *testing.T) {
 	old, fresh := ownPair(t)
 	s := begun(t, old, fresh)
 	c, ctx := s.Client(), t.Context()
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	for name, from := range map[string]side{"to the new store": oldSide, "to the old store, by a process that was in home": newSide} {
 		t.Run(name, func(t *testing.T) {
 			key := "session:" + name

@@ -65,60 +65,63 @@ func together(cmds []redis.Cmder, err error) []any {
 	return append(list, err)
 }
 
+// pipelined sends commands in a pipeline.
+func pipelined(fill func(ctx context.Context, p redis.Pipeliner, k keyName)) func(context.Context, *redis.Client, keyName) []any {
+	return func(ctx context.Context, c *redis.Client, k keyName) []any {
+		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error { fill(ctx, p, k); return nil }))
+	}
+}
+
+// transacted sends commands in a transaction.
+func transacted(fill func(ctx context.Context, p redis.Pipeliner, k keyName)) func(context.Context, *redis.Client, keyName) []any {
+	return func(ctx context.Context, c *redis.Client, k keyName) []any {
+		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error { fill(ctx, p, k); return nil }))
+	}
+}
+
 var sameTogether = []sameCase{
 	{"pipelines", func(ctx context.Context, p redis.Pipeliner, k keyName) {
 		p.Set(ctx, k("s"), "x", 0)
 		p.Set(ctx, k("s2"), "x", 0)
 		p.RPush(ctx, k("l"), "1")
-	}, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.Set(ctx, k("a"), 1, 0)
-			p.Incr(ctx, k("a"))
-			p.Append(ctx, k("a"), "0")
-			p.Get(ctx, k("a"))
-			p.LPush(ctx, k("s"), "wrong")
-			p.Get(ctx, k("s"))
-			p.LPush(ctx, k("s2"), "wrong")
-			p.Get(ctx, k("none"))
-			p.MGet(ctx, k("a"), k("none"), k("s"))
-			p.Rename(ctx, k("a"), k("b"))
-			p.Get(ctx, k("b"))
-			p.Get(ctx, k("a"))
-			p.RPush(ctx, k("l"), "2")
-			p.LRange(ctx, k("l"), 0, -1)
-			p.Do(ctx, "HSET", k("h"), "f", 1)
-			p.Do(ctx, "HGETALL", k("h"))
-			p.Eval(ctx, "return redis.call('INCR', KEYS[1])", []string{k("e")})
-			p.HGetAll(ctx, k("h2"))
-			p.Exists(ctx, k("s"))
-			return nil
-		}))
-	}},
+	}, pipelined(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Set(ctx, k("a"), 1, 0)
+		p.Incr(ctx, k("a"))
+		p.Append(ctx, k("a"), "0")
+		p.Get(ctx, k("a"))
+		p.LPush(ctx, k("s"), "wrong")
+		p.Get(ctx, k("s"))
+		p.LPush(ctx, k("s2"), "wrong")
+		p.Get(ctx, k("none"))
+		p.MGet(ctx, k("a"), k("none"), k("s"))
+		p.Rename(ctx, k("a"), k("b"))
+		p.Get(ctx, k("b"))
+		p.Get(ctx, k("a"))
+		p.RPush(ctx, k("l"), "2")
+		p.LRange(ctx, k("l"), 0, -1)
+		p.Do(ctx, "HSET", k("h"), "f", 1)
+		p.Do(ctx, "HGETALL", k("h"))
+		p.Eval(ctx, "return redis.call('INCR', KEYS[1])", []string{k("e")})
+		p.HGetAll(ctx, k("h2"))
+		p.Exists(ctx, k("s"))
+	})},
 	{"long pipelines", func(ctx context.Context, p redis.Pipeliner, k keyName) {
 		for i := range 300 {
 			p.Set(ctx, k(fmt.Sprint(i)), i, 0)
 		}
-	}, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i := range 300 {
-				p.Append(ctx, k(fmt.Sprint(i)), "x")
-				if i%10 == 0 {
-					p.Get(ctx, k(fmt.Sprint(i)))
-				}
+	}, pipelined(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		for i := range 300 {
+			p.Append(ctx, k(fmt.Sprint(i)), "x")
+			if i%10 == 0 {
+				p.Get(ctx, k(fmt.Sprint(i)))
 			}
-			return nil
-		}))
-	}},
-	{"pipelines whose first fails", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.Get(ctx, k("none"))
-			p.Incr(ctx, k("n"))
-			return nil
-		}))
-	}},
-	{"pipelines of one", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error { return p.Incr(ctx, k("n")).Err() }))
-	}},
+		}
+	})},
+	{"pipelines whose first fails", nil, pipelined(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Get(ctx, k("none"))
+		p.Incr(ctx, k("n"))
+	})},
+	{"pipelines of one", nil, pipelined(func(ctx context.Context, p redis.Pipeliner, k keyName) { p.Incr(ctx, k("n")) })},
 	{"pipelines that end early", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
 		return together(c.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.Incr(ctx, k("n"))
@@ -128,44 +131,32 @@ var sameTogether = []sameCase{
 	{"transactions", func(ctx context.Context, p redis.Pipeliner, k keyName) {
 		p.Set(ctx, k("s"), "x", 0)
 		p.ZAdd(ctx, k("z"), redis.Z{Score: 1.5, Member: "m"})
-	}, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Set(ctx, k("a"), 1<<53, 0)
-			p.Incr(ctx, k("a"))
-			p.Get(ctx, k("s"))
-			p.HSet(ctx, k("h"), "f", 1)
-			p.Do(ctx, "HGETALL", k("h"))
-			p.ZRangeWithScores(ctx, k("z"), 0, -1)
-			p.Do(ctx, "ZSCORE", k("z"), "m")
-			return nil
-		}))
-	}},
+	}, transacted(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Set(ctx, k("a"), 1<<53, 0)
+		p.Incr(ctx, k("a"))
+		p.Get(ctx, k("s"))
+		p.HSet(ctx, k("h"), "f", 1)
+		p.Do(ctx, "HGETALL", k("h"))
+		p.ZRangeWithScores(ctx, k("z"), 0, -1)
+		p.Do(ctx, "ZSCORE", k("z"), "m")
+	})},
 	{"transactions in which one fails", func(ctx context.Context, p redis.Pipeliner, k keyName) {
 		p.Set(ctx, k("s"), "x", 0)
-	}, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Incr(ctx, k("n"))
-			p.LPush(ctx, k("s"), "wrong")
-			p.Incr(ctx, k("n"))
-			p.Get(ctx, k("none"))
-			return nil
-		}))
-	}},
-	{"transactions in which one finds nothing", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Get(ctx, k("none"))
-			p.Incr(ctx, k("n"))
-			return nil
-		}))
-	}},
-	{"transactions that the server does not take", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
-		return together(c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Incr(ctx, k("n"))
-			p.SAdd(ctx, k("set"))
-			p.Incr(ctx, k("n"))
-			return nil
-		}))
-	}},
+	}, transacted(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Incr(ctx, k("n"))
+		p.LPush(ctx, k("s"), "wrong")
+		p.Incr(ctx, k("n"))
+		p.Get(ctx, k("none"))
+	})},
+	{"transactions in which one finds nothing", nil, transacted(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Get(ctx, k("none"))
+		p.Incr(ctx, k("n"))
+	})},
+	{"transactions that the server does not take", nil, transacted(func(ctx context.Context, p redis.Pipeliner, k keyName) {
+		p.Incr(ctx, k("n"))
+		p.SAdd(ctx, k("set"))
+		p.Incr(ctx, k("n"))
+	})},
 	{"transactions of none", nil, func(ctx context.Context, c *redis.Client, k keyName) []any {
 		return append(together(c.TxPipelined(ctx, func(redis.Pipeliner) error { return nil })), together(c.Pipelined(ctx, func(redis.Pipeliner) error { return nil }))...)
 	}},

@@ -241,12 +241,8 @@ func (s *Split) current() (*lease, error) {
 func (s *Split) awaitState(ctx context.Context) (*lease, error) {
 	for deadline := time.Now().Add(s.opt.settling()); ; {
 		l, err := s.current()
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) || isNotBegun(err) {
+		if err == nil || time.Now().After(deadline) || isNotBegun(err) || pause(ctx, s.opt.Refresh) != nil {
 			return l, err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(s.opt.Refresh):
 		}
 	}
 }

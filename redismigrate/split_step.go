@@ -145,7 +145,7 @@ const unfinished = "its hand-over was begun and not finished"
 
 // auditMoving looks again at keys that were on their way. Commands hand keys over all the time, new ones among them: only those hand-overs count that nobody finishes.
 func (s *Split) auditMoving(ctx context.Context, a *SplitAudit, st *splitStore, moving []string, judge func(found, *splitStore)) error {
-	for left := s.opt.CommandTimeout + stepMargin; len(moving) > 0; left -= auditPause {
+	for left := s.opt.CommandTimeout + stepMargin; ; left -= auditPause {
 		var still []string
 		for page := range slices.Chunk(moving, scanPage) {
 			list, err := s.lookedAgain(ctx, st, page)
@@ -163,14 +163,13 @@ func (s *Split) auditMoving(ctx context.Context, a *SplitAudit, st *splitStore, 
 				}
 			}
 		}
-		moving = still
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(auditPause):
+		if moving = still; len(moving) == 0 {
+			return nil
+		}
+		if err := pause(ctx, auditPause); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
 // MayStep says what keeps the split from going to a neighbouring state: nil means that it may. It takes at least as long as every process needs to see the present state and to end
@@ -195,12 +194,8 @@ func (s *Split) mayStep(ctx context.Context, to SplitState) (kept string, err er
 	if !from.neighbours(to) {
 		return "", refuse("from %s no step leads to %s; states are gone through one at a time: old, home, away, new, sealed, and back as long as it is not sealed", from, to)
 	}
-	for left := s.opt.settling() - waited; left > 0; left = 0 {
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(left):
-		}
+	if err := pause(ctx, s.opt.settling()-waited); err != nil {
+		return "", err
 	}
 	for range 2 { // what was sent to a server before comes before this
 		for _, st := range s.stores {
@@ -291,12 +286,8 @@ func (s *Split) forget(ctx context.Context) (records int64, err error) {
 	case state != SplitSealed && state != SplitOld:
 		return 0, refuse("in state %s the records say where each key is; they can be forgotten in sealed and in old", state)
 	}
-	for left := s.opt.settling() - since; left > 0; left = 0 {
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(left):
-		}
+	if err := pause(ctx, s.opt.settling()-since); err != nil {
+		return 0, err
 	}
 	// The new store first: a record there that is of a later hand-over than a first one would keep the key from arriving, should the split begin anew.
 	for _, st := range []*splitStore{s.stores[newSide], s.stores[oldSide]} {

@@ -51,12 +51,14 @@ func step(t *testing.T, to SplitState, by *Split, all ...*Split) {
 }
 
 // put forces the state, for tests that have no time for steps.
-func put(t *testing.T, s *Split, state SplitState) {
+func put(t *testing.T, s *Split, states ...SplitState) {
 	t.Helper()
-	_, was, err := s.kept.read(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, s.kept.write(t.Context(), was, state))
-	sees(t, state, s)
+	for _, state := range states {
+		_, was, err := s.kept.read(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, s.kept.write(t.Context(), was, state))
+		sees(t, state, s)
+	}
 }
 
 func TestSplitGoesOverAndBack(t *testing.T) {

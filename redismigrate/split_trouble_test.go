@@ -136,8 +136,7 @@ func TestSplitOfAFullStoreGoesBack(t *testing.T) {
 	for i := range 300 {
 		require.NoError(t, c.Set(ctx, fmt.Sprintf("session:%d", i), big, 0).Err())
 	}
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	r, err := s.Sweep(ctx, SweepOptions{MaxPasses: 3})
 	require.ErrorContains(t, err, "stay where they are")
 	require.ErrorContains(t, err, "the server's maxmemory is reached")
@@ -247,8 +246,7 @@ func TestSplitResurrectsNothing(t *testing.T) {
 	c, ctx := s.Client(), t.Context()
 	require.NoError(t, c.Set(ctx, "session:short", "x", 300*time.Millisecond).Err())
 	require.NoError(t, c.Set(ctx, "session:gone", "x", 0).Err())
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	late := map[string]ask[splitValue]{}
 	for _, key := range []string{"session:short", "session:gone"} {
 		e := newSweep[splitValue](newSide)
@@ -281,8 +279,7 @@ func TestSplitSeesGhosts(t *testing.T) {
 	s := begun(t, old, fresh)
 	c, ctx := s.Client(), t.Context()
 	require.NoError(t, c.Set(ctx, "session:1", "x", 0).Err())
-	put(t, s, SplitHome)
-	put(t, s, SplitAway)
+	put(t, s, SplitHome, SplitAway)
 	_, err := s.Sweep(ctx, SweepOptions{})
 	require.NoError(t, err)
 	require.NoError(t, old.Client.Set(ctx, "session:1", "late", 0).Err())

@@ -81,9 +81,8 @@ func (p *pacer) wait(ctx context.Context, n int64) error {
 		if p.take(float64(n), time.Now()) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

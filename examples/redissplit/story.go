@@ -102,7 +102,11 @@ func (t *teller) walk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.row(ctx, redismigrate.SplitSealed); err != nil {
+	audit, err := t.split.Audit(ctx, redismigrate.SplitSealed)
+	if err != nil {
+		return err
+	}
+	if err := t.tellOf(redismigrate.SplitSealed, audit); err != nil {
 		return err
 	}
 	t.aside("%s records of where a key is were deleted, as nobody looks at them any more.", thousands(records))
@@ -120,7 +124,7 @@ func (t *teller) take(ctx context.Context, l leg) error {
 			return err
 		}
 	}
-	audit, err := t.audit(ctx, state)
+	audit, err := t.split.Audit(ctx, state) // counts the keys
 	if err != nil {
 		return err
 	}
@@ -132,20 +136,6 @@ func (t *teller) take(ctx context.Context, l leg) error {
 
 // aside tells of what happens in a state.
 func (t *teller) aside(format string, args ...any) { t.say("         "+format, args...) }
-
-// row counts the keys, and tells of the present state.
-func (t *teller) row(ctx context.Context, state redismigrate.SplitState) error {
-	audit, err := t.audit(ctx, state)
-	if err != nil {
-		return err
-	}
-	return t.tellOf(state, audit)
-}
-
-// audit counts the keys.
-func (t *teller) audit(ctx context.Context, state redismigrate.SplitState) (redismigrate.SplitAudit, error) {
-	return t.split.Audit(ctx, state)
-}
 
 // tellOf tells of a state: what was counted in it, and what the service did in the meantime.
 func (t *teller) tellOf(state redismigrate.SplitState, audit redismigrate.SplitAudit) error {
@@ -167,7 +157,7 @@ func (t *teller) killAndSweep(ctx context.Context) error {
 	if err := t.crew.kill("a"); err != nil {
 		return err
 	}
-	audit, err := t.audit(ctx, redismigrate.SplitAway)
+	audit, err := t.split.Audit(ctx, redismigrate.SplitAway)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (s *stores) makePlan(ctx context.Context, c *console, args []string) (*redi
 	s.flags.BoolVar(&app.TLS, "client-tls", false, "the application's client speaks TLS")
 	s.flags.BoolVar(&app.GoRedis, "client-go-redis", false, "the application is a Go program that uses go-redis, and may go over live")
 	s.flags.BoolVar(&app.DBs, "client-dbs", false, "the application's client can use another db than 0")
-	strategy := s.flags.String("strategy", "", `take this strategy ("prune after restore", "copy", "filtered snapshot", "migrate") instead of the best`)
+	strategy := s.flags.String("strategy", "", `take this strategy ("prune after restore", "copy", "filtered snapshot", "migrate", "live split") instead of the best`)
 	sample := s.flags.Float64("sample", 0, "`fraction` of the keys to weigh (default: all)")
 	if err := s.parse(args, 0); err != nil {
 		return nil, err
